@@ -1,0 +1,1 @@
+"""What is true on the wire: events, ids, topics and the one codec."""

@@ -1,0 +1,94 @@
+"""The one codec: JSON bytes to frozen events and back. A record that cannot be read is a value, never a crash."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+import orjson
+from pydantic import ValidationError
+
+from schemas.base import Event, Json
+
+MAX_PROBLEMS = 5
+"""How many problems of one record a message names before it stops."""
+
+EventT = TypeVar("EventT", bound=Event, covariant=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Malformed:
+    """What a record is when it is not an event: why, and the JSON value as far as it could be read."""
+
+    reason: str
+    value: Json = None
+
+
+def encode(event: Event) -> bytes:
+    """Write an event as UTF-8 JSON. Field order is that of the class, so equal events give equal bytes."""
+    return orjson.dumps(event.model_dump(), option=orjson.OPT_UTC_Z)
+
+
+class Codec(Generic[EventT]):
+    """Reads the events of one closed union. `default` is the class of objects that carry no `type`."""
+
+    def __init__(self, *events: type[EventT], default: type[EventT] | None = None) -> None:
+        """Index the classes by their `type`."""
+        self._by_type = {event.model_fields["type"].default: event for event in events}
+        self._default = default
+
+    @property
+    def types(self) -> frozenset[str]:
+        """The `type`s this codec reads."""
+        return frozenset(self._by_type)
+
+    def decode(self, value: bytes | None) -> EventT | Malformed:
+        """Read one event. Unknown fields are ignored; anything else that is wrong gives `Malformed`."""
+        if value is None:
+            return Malformed("the value is null: send a JSON object")
+        try:
+            document = orjson.loads(value)
+        except orjson.JSONDecodeError as error:
+            return Malformed(f"not JSON: {error}")
+        if not isinstance(document, dict):
+            return Malformed(f"not a JSON object but {_json_type(document)}", document)
+        event = self._class_of(document)
+        if event is None:
+            known = ", ".join(sorted(self._by_type))
+            return Malformed(f"type {document.get('type')!r} is not read here; known: {known}", document)
+        try:
+            return event.model_validate(document)
+        except ValidationError as error:
+            return Malformed(describe(error), document)
+
+    def _class_of(self, document: dict[str, Json]) -> type[EventT] | None:
+        if "type" not in document:
+            return self._default
+        name = document["type"]
+        return self._by_type.get(name) if isinstance(name, str) else None
+
+
+def describe(error: ValidationError) -> str:
+    """Say what is wrong, one `field: problem` per fault, without repeating the input (it may be large or secret)."""
+    faults = error.errors(include_url=False, include_input=False, include_context=False)
+    lines = [
+        f"{'.'.join(str(part) for part in fault['loc']) or 'record'}: {fault['msg'].removeprefix('Value error, ')}"
+        for fault in faults[:MAX_PROBLEMS]
+    ]
+    if len(faults) > MAX_PROBLEMS:
+        lines.append(f"and {len(faults) - MAX_PROBLEMS} more")
+    return "; ".join(lines)
+
+
+def _json_type(value: Json) -> str:
+    match value:
+        case None:
+            return "null"
+        case bool():
+            return "a boolean"
+        case int() | float():
+            return "a number"
+        case str():
+            return "a string"
+        case _:
+            return "an array"
