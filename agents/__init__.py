@@ -1,0 +1,1 @@
+"""What decides and does: planner, executor, models and tools."""

@@ -1,0 +1,1 @@
+"""Models that plan tool calls, behind one port."""

@@ -1,0 +1,1 @@
+"""Retry, limits, caches and guards around calls."""
