@@ -1,0 +1,1 @@
+"""What moves events: Faust apps, the runs table and the command line."""

@@ -1,0 +1,1 @@
+"""The broker: embedded Kafka, topics and clients."""

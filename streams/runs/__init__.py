@@ -1,0 +1,1 @@
+"""The runs table: one row per run, one transaction per batch."""

@@ -1,0 +1,94 @@
+"""What follows from a run's state: calls to publish, a next turn, or the end. Pure.
+
+Nothing follows before the request has been read, because only the request says how.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from types import MappingProxyType
+
+from schemas.rows import FinishedRow
+from schemas.turn import TurnRecord, TurnRequested
+from streams.runs.commands import Command, DispatchCall, RequestTurn, Respond
+from streams.runs.response import UNFINISHED, bounded_results, response
+from streams.runs.run import OpenRun, Run, has_ended, result_of
+
+MAX_HISTORY_BYTES = 1024 * 1024
+"""How much JSON of earlier results goes to the next turn. What is beyond is replaced by a note for the model."""
+
+
+def advance(run: OpenRun) -> tuple[Run, tuple[Command, ...]]:
+    """Return the run and the commands that its state calls for."""
+    if run.row.request is None:
+        return run, ()
+    if run.row.ending is not None:
+        return _finish(run)
+    if len(run.row.turns) < run.row.turn:
+        return run, ()  # the planner has this turn
+    run, dispatches = _dispatch_waiting(run)
+    if not all(has_ended(call) for call in run.planned_calls(run.row.turn)):
+        return run, dispatches
+    if _is_last_turn(run):
+        return _finish(run)
+    return _next_turn(run)
+
+
+def _dispatch_waiting(run: OpenRun) -> tuple[OpenRun, tuple[Command, ...]]:
+    """Publish the calls that the planner has not: their plan is about to be committed in the same transaction."""
+    turn = run.row.turn
+    waiting = [
+        call
+        for call in run.planned_calls(turn)
+        if call.call is not None and not call.call.dispatched and not has_ended(call)
+    ]
+    if not waiting:
+        return run, ()
+    calls, commands = dict(run.calls), []
+    for row in waiting:
+        if row.call is not None:  # told to the type checker again: the list above has only such rows
+            published = row.call.model_copy(update={"dispatched": True})
+            calls[row.call_id] = row.model_copy(update={"call": published})
+            commands.append(DispatchCall(row.correlation_id, turn, published))
+    return replace(run, calls=MappingProxyType(calls)), tuple(commands)
+
+
+def _is_last_turn(run: OpenRun) -> bool:
+    request = run.row.request
+    if request is None or request.mode == "results" or run.row.turn >= request.max_turns:
+        return True
+    return not run.row.turns[-1].call_ids  # a plan without calls is the answer
+
+
+def _next_turn(run: OpenRun) -> tuple[OpenRun, tuple[Command, ...]]:
+    row = run.row.model_copy(update={"turn": run.row.turn + 1})
+    if row.request is None or row.submitted_at is None or row.deadline_at is None:
+        return run, ()  # unreachable: nothing advances before the request is read
+    requested = TurnRequested(
+        correlation_id=row.correlation_id,
+        turn=row.turn,
+        request=row.request,
+        submitted_at=row.submitted_at,
+        deadline_at=row.deadline_at,
+        history=_history(run),
+    )
+    return replace(run, row=row), (RequestTurn(requested),)
+
+
+def _history(run: OpenRun) -> tuple[TurnRecord, ...]:
+    by_turn = [
+        [result_of(call, UNFINISHED["deadline"]) for call in run.planned_calls(turn)]
+        for turn in range(1, len(run.row.turns) + 1)
+    ]
+    flat = bounded_results([result for results in by_turn for result in results], MAX_HISTORY_BYTES)
+    rest = iter(flat)
+    return tuple(
+        TurnRecord(turn=number, text=row.text, calls=tuple(next(rest) for _ in row.call_ids))
+        for number, row in enumerate(run.row.turns, start=1)
+    )
+
+
+def _finish(run: OpenRun) -> tuple[FinishedRow, tuple[Command, ...]]:
+    answer = response(run)
+    row = FinishedRow(correlation_id=run.row.correlation_id, status=answer.status, finished_at=answer.finished_at)
+    return row, (Respond(answer),)

@@ -1,0 +1,212 @@
+"""The owner of one partition of the runs table: opens it, folds what is read, commits, and opens it anew on error.
+
+To open is four steps whose order is the protocol (another order loses or doubles):
+
+1. fence    become the only writer, so that the changelog ends where it ends
+2. load     read the changelog, committed records only
+3. committed  ask the group how far the inputs were folded: the offset belongs to exactly this state
+4. seek     read the inputs from there
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import IllegalStateError, KafkaError, ProducerFenced
+from structlog.stdlib import get_logger
+
+from agents.clock import Clock, milliseconds_until
+from schemas.errors import OrchestratorError
+from schemas.record import Record
+from streams.kafka.clients import SESSION_TIMEOUT_MS
+from streams.outbox import NotPublished, Outbox
+from streams.routes import Routes
+from streams.runs.changelog import load_runs
+from streams.runs.table import Table
+from streams.runs.writer import Writer
+
+log = get_logger()
+
+RIDE_SECONDS = 0.010
+"""How long a fact that nobody waits for may wait for a transaction to ride in."""
+
+MAX_PENDING_RECORDS = 5_000
+"""How many records may be folded beyond the last commit before reading pauses."""
+
+REOPEN_SECONDS = 0.5
+"""Pause before a partition that erred is opened again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Aggregation:
+    """What all partitions of an aggregator process share."""
+
+    options: dict[str, Any]
+    routes: Routes
+    group: str
+    consumer: AIOKafkaConsumer
+    outbox: Outbox
+    clock: Clock
+    default_timeout_ms: int
+    report: Callable[[asyncio.Task[None]], None]
+    """Told of every partition whose task has ended, so that a fault ends the role instead of a partition in silence."""
+
+
+class Partition:
+    """One owned partition. Runs until closed."""
+
+    def __init__(self, number: int, shared: Aggregation) -> None:
+        """Prepare; `start` opens it."""
+        self.number = number
+        self.opened = asyncio.Event()
+        self._shared = shared
+        self._inputs = [TopicPartition(topic, number) for topic in (shared.routes.requests, shared.routes.run_events)]
+        self._table: Table | None = None
+        self._arrived = asyncio.Event()
+        self._urgent = asyncio.Event()
+        self._closing = asyncio.Event()
+        self._paused = False
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Open in the background, and stay open."""
+        self._shared.consumer.pause(*self._inputs)
+        self._task = asyncio.create_task(self._stay_open(), name=f"partition {self.number}")
+        self._task.add_done_callback(self._shared.report)
+
+    async def close(self) -> None:
+        """Finish the transaction under way and let go. What is not committed is folded again by the next owner."""
+        self._closing.set()
+        self._arrived.set()
+        self._urgent.set()
+        if self._task is not None:
+            await asyncio.wait({self._task})
+
+    def accept(self, records: Sequence[Record]) -> None:
+        """Fold records that were read. While the partition is not open they are dropped: opening seeks back to them."""
+        table = self._table
+        if table is None or self._closing.is_set():
+            return
+        for record in records:
+            table.fold(record)
+        if table.pending.is_urgent:
+            self._urgent.set()
+        self._arrived.set()
+        if table.pending.folded > MAX_PENDING_RECORDS and not self._paused:
+            self._shared.consumer.pause(*self._inputs)
+            self._paused = True
+
+    async def _stay_open(self) -> None:
+        while not self._closing.is_set():
+            writer: Writer | None = None
+            try:
+                writer = await self._open()
+                await self._serve(writer)
+            except ProducerFenced:
+                # Someone owns this partition now, and we are about to hear of it. Opening again at once would fence
+                # the rightful owner; should it still be ours after a whole session, it is.
+                log.warning("fenced by another owner", partition=self.number)
+                await self._wait(SESSION_TIMEOUT_MS / 1000)
+            except (KafkaError, NotPublished, OSError, TimeoutError, IllegalStateError, OrchestratorError) as error:
+                log.warning("a partition is thrown away and opened again", partition=self.number, error=repr(error))
+                await self._wait(REOPEN_SECONDS)
+            finally:
+                self._forget()
+                if writer is not None:
+                    await writer.close()
+
+    async def _open(self) -> Writer:
+        shared = self._shared
+        writer = await Writer.fence(shared.options, self.number, shared.routes, shared.group)
+        try:
+            runs = await load_runs(shared.options, shared.routes.runs_changelog, self.number)
+            for source in self._inputs:
+                committed = await shared.consumer.committed(source)
+                if committed is None:
+                    await shared.consumer.seek_to_beginning(source)
+                else:
+                    shared.consumer.seek(source, committed)
+        except BaseException:
+            await writer.close()
+            raise
+        table = Table(self.number, shared.routes, shared.default_timeout_ms, runs)
+        self._table = table
+        shared.consumer.resume(*self._inputs)
+        self.opened.set()
+        log.info("partition open", partition=self.number, open_runs=len(table), known_runs=len(runs))
+        return writer
+
+    async def _serve(self, writer: Writer) -> None:
+        deadlines = asyncio.create_task(self._watch_deadlines(), name=f"deadlines {self.number}")
+        commits = asyncio.create_task(self._commit_batches(writer), name=f"commits {self.number}")
+        try:
+            await asyncio.wait({deadlines, commits}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            deadlines.cancel()
+            results = await asyncio.gather(deadlines, commits, return_exceptions=True)
+        for result in results:
+            if isinstance(result, Exception):
+                raise result
+
+    async def _commit_batches(self, writer: Writer) -> None:
+        """Commit at once what ends or advances a run; let other facts ride along, at most `RIDE_SECONDS` late."""
+        while not self._closing.is_set():
+            await self._arrived.wait()
+            table = self._table
+            if table is None:
+                return
+            if not table.pending.is_urgent and not self._closing.is_set():
+                try:
+                    async with asyncio.timeout(RIDE_SECONDS):
+                        await self._urgent.wait()
+                except TimeoutError:
+                    pass
+            self._arrived.clear()
+            self._urgent.clear()
+            batch = table.take_batch()
+            if batch.is_empty:
+                continue
+            await writer.write(batch)
+            if self._paused:
+                self._shared.consumer.resume(*self._inputs)
+                self._paused = False
+
+    async def _watch_deadlines(self) -> None:
+        """Append `deadline.reached` for each run whose time is up. It takes effect when it is read back."""
+        while True:
+            table = self._table
+            if table is None:
+                return
+            due = table.due(self._shared.clock())
+            if due:
+                await self._shared.outbox.publish(*due)
+            await self._until_next_deadline(table)
+
+    async def _until_next_deadline(self, table: Table) -> None:
+        soonest = table.deadlines.next()
+        pause = 1.0 if soonest is None else milliseconds_until(soonest, self._shared.clock()) / 1000
+        # At most a second, so that a sooner deadline pushed meanwhile is found in time.
+        await asyncio.sleep(min(1.0, max(0.0, pause)))
+
+    async def _wait(self, seconds: float) -> None:
+        try:
+            async with asyncio.timeout(seconds):
+                await self._closing.wait()
+        except TimeoutError:
+            pass
+
+    def _forget(self) -> None:
+        self._table = None
+        self._paused = False
+        self._arrived.clear()
+        self._urgent.clear()
+        if not self._closing.is_set():
+            self.opened.clear()
+            try:
+                self._shared.consumer.pause(*self._inputs)
+            except IllegalStateError:
+                log.info("a partition that erred is not ours any more", partition=self.number)

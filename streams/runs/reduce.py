@@ -1,0 +1,142 @@
+"""The reducer: how one event changes a run. Pure, and the only place where run state changes.
+
+    reduce(run, event, at) -> Transition(run, commands)
+
+Order does not matter where it need not: a row may be opened by the request or by any run event, an outcome may come
+before the plan that names its call. Where it must matter the first fact wins: the first request, the first plan of a
+turn, the first outcome of a call. An event that changes nothing returns the very run it was given.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from types import MappingProxyType
+from typing import TypeAlias, assert_never
+
+from schemas.control import ApprovalGiven, CancelRequested, DeadlineReached
+from schemas.events import RunEvent
+from schemas.failure import Failure, FailureCode
+from schemas.plan import PlanCreated, PlanFailed
+from schemas.rows import CallRow, Ending, FinishedRow, RunRow, TurnRow
+from schemas.submission import Rejection, Submission
+from schemas.tool_call import Outcome, ToolCallFailed, ToolCallSucceeded, ToolCallTimedOut
+from streams.runs.advance import advance
+from streams.runs.commands import Command, Respond
+from streams.runs.response import rejection_response
+from streams.runs.run import OpenRun, Run
+
+MAX_ASIDE_CHARACTERS = 10_000
+"""How much of the text is kept that a model writes beside its calls: the rows of up to 100 turns share one record."""
+
+Fact: TypeAlias = Submission | Rejection | RunEvent
+"""Everything a run is folded from."""
+
+
+@dataclass(frozen=True, slots=True)
+class Transition:
+    """What one event did: the run after it and what to write."""
+
+    run: Run
+    commands: tuple[Command, ...] = ()
+
+
+def reduce(run: Run | None, event: Fact, at: datetime) -> Transition:
+    """Apply `event`, appended at broker time `at`, to `run` (None: never heard of)."""
+    if isinstance(run, FinishedRow):
+        return Transition(run)
+    if isinstance(event, Rejection):
+        return _rejected(run, event)
+    before = run or OpenRun(RunRow(correlation_id=event.correlation_id, last_at=at))
+    after = _applied(before, event)
+    if after is before and run is not None:
+        return Transition(run)
+    after = replace(after, row=_at(after.row, at))
+    advanced, commands = advance(after)
+    return Transition(advanced, commands)
+
+
+def _rejected(run: OpenRun | None, event: Rejection) -> Transition:
+    """Answer a request that cannot be run. One whose id already names an open run changes nothing."""
+    if run is not None and run.row.request is not None:
+        return Transition(run)
+    response = rejection_response(event)
+    row = FinishedRow(correlation_id=event.correlation_id, status="rejected", finished_at=response.finished_at)
+    return Transition(row, (Respond(response),))
+
+
+def _applied(run: OpenRun, event: Submission | RunEvent) -> OpenRun:
+    match event:
+        case Submission():
+            return _submitted(run, event)
+        case PlanCreated():
+            return _planned(run, event)
+        case PlanFailed():
+            return _ending(run, "plan_failed", event.error) if _is_current(run, event.turn) else run
+        case ToolCallSucceeded() | ToolCallFailed() | ToolCallTimedOut():
+            return _outcome(run, event)
+        case CancelRequested():
+            message = event.reason or "someone asked for it"
+            return _ending(run, "cancelled", Failure(code=FailureCode.CANCELLED, message=message))
+        case DeadlineReached():
+            message = "the deadline came before the run was finished"
+            return _ending(run, "deadline", Failure(code=FailureCode.DEADLINE_EXCEEDED, message=message))
+        case ApprovalGiven():
+            return run  # no tool can ask for approval yet, so nothing waits for one
+        case _:
+            assert_never(event)
+
+
+def _submitted(run: OpenRun, event: Submission) -> OpenRun:
+    if run.row.request is not None:
+        return run
+    update = {
+        "request": event.request,
+        "submitted_at": event.submitted_at,
+        "deadline_at": event.deadline_at,
+        "traceparent": event.traceparent,
+    }
+    return replace(run, row=run.row.model_copy(update=update))
+
+
+def _planned(run: OpenRun, event: PlanCreated) -> OpenRun:
+    if not _is_current(run, event.turn):
+        return run
+    text = event.text if not event.calls else (event.text or "")[:MAX_ASIDE_CHARACTERS] or None
+    planned = TurnRow(text=text, call_ids=tuple(call.call_id for call in event.calls))
+    row = run.row.model_copy(update={"turns": (*run.row.turns, planned), "usage": run.row.usage + event.usage})
+    calls = dict(run.calls)
+    for call in event.calls:
+        known = calls.get(call.call_id)
+        calls[call.call_id] = CallRow(
+            correlation_id=event.correlation_id,
+            call_id=call.call_id,
+            turn=event.turn,
+            call=call,
+            outcome=known.outcome if known else None,
+        )
+    return OpenRun(row, MappingProxyType(calls))
+
+
+def _outcome(run: OpenRun, event: Outcome) -> OpenRun:
+    known = run.calls.get(event.call_id)
+    if known is not None and known.outcome is not None:
+        return run
+    row = known or CallRow(correlation_id=event.correlation_id, call_id=event.call_id)
+    calls = {**run.calls, event.call_id: row.model_copy(update={"outcome": event})}
+    return replace(run, calls=MappingProxyType(calls))
+
+
+def _ending(run: OpenRun, ending: Ending, error: Failure) -> OpenRun:
+    if run.row.ending is not None:
+        return run
+    return replace(run, row=run.row.model_copy(update={"ending": ending, "error": error}))
+
+
+def _is_current(run: OpenRun, turn: int) -> bool:
+    """Tell whether a plan for `turn` is the one being waited for: the first plan of a turn wins."""
+    return turn == run.row.turn and len(run.row.turns) == turn - 1
+
+
+def _at(row: RunRow, at: datetime) -> RunRow:
+    return row if at <= row.last_at else row.model_copy(update={"last_at": at})
