@@ -1,0 +1,45 @@
+"""The tools role: one Faust agent per tool of a toolset, each on its tool's own topic."""
+
+from __future__ import annotations
+
+from agents.clock import Clock, system_clock
+from agents.executor import Executor, Limits
+from agents.tools.registry import Registry
+from schemas.codec import Malformed
+from schemas.events import TOOL_CALLS
+from schemas.record import Record
+from streams import topology
+from streams.agent_host import AgentHost
+from streams.faust_role import FaustRole
+from streams.outbox import Outbox
+from streams.routes import Routes
+from streams.settings import Settings
+
+
+class ToolsRole(FaustRole):
+    """Reads the calls of a toolset's tools, runs them, writes their outcomes to where each call says."""
+
+    def __init__(
+        self, settings: Settings, registry: Registry, toolset: str = "default", clock: Clock = system_clock
+    ) -> None:
+        """Take all tools; those of `toolset` are run here."""
+        super().__init__(settings, Routes(settings.topic_prefix).group(topology.TOOLS, toolset=toolset))
+        self._registry = registry.toolset(toolset)
+        self._clock = clock
+
+    def add_agents(self, host: AgentHost) -> None:
+        """Register one agent per tool: a slow tool holds up nobody else's calls."""
+        self._outbox: Outbox = host.outbox
+        limits = Limits(self.settings.max_parallel, self.settings.tool_timeout_ms)
+        self._executor = Executor(self._registry, self._clock, limits)
+        for tool in self._registry:
+            topic = self.routes.tool_topic(tool)
+            host.add_agent(f"tool {tool}", [topic], self._handle, self.settings.max_parallel_per_tool)
+
+    async def _handle(self, record: Record) -> None:
+        call = TOOL_CALLS.decode(record.value)
+        if isinstance(call, Malformed):
+            await self._outbox.publish(self.routes.dead_letter(record, call.reason))
+            return
+        outcome = await self._executor.execute(call)
+        await self._outbox.publish(self.routes.outcome(call, outcome, record.traceparent))
