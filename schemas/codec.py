@@ -13,7 +13,7 @@ from schemas.base import Event, Json
 MAX_PROBLEMS = 5
 """How many problems of one record a message names before it stops."""
 
-EventT = TypeVar("EventT", bound=Event, covariant=True)
+EventT_co = TypeVar("EventT_co", bound=Event, covariant=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,10 +29,10 @@ def encode(event: Event) -> bytes:
     return orjson.dumps(event.model_dump(), option=orjson.OPT_UTC_Z)
 
 
-class Codec(Generic[EventT]):
+class Codec(Generic[EventT_co]):
     """Reads the events of one closed union. `default` is the class of objects that carry no `type`."""
 
-    def __init__(self, *events: type[EventT], default: type[EventT] | None = None) -> None:
+    def __init__(self, *events: type[EventT_co], default: type[EventT_co] | None = None) -> None:
         """Index the classes by their `type`."""
         self._by_type = {event.model_fields["type"].default: event for event in events}
         self._default = default
@@ -42,7 +42,7 @@ class Codec(Generic[EventT]):
         """The `type`s this codec reads."""
         return frozenset(self._by_type)
 
-    def decode(self, value: bytes | None) -> EventT | Malformed:
+    def decode(self, value: bytes | None) -> EventT_co | Malformed:
         """Read one event. Unknown fields are ignored; anything else that is wrong gives `Malformed`."""
         if value is None:
             return Malformed("the value is null: send a JSON object")
@@ -61,7 +61,7 @@ class Codec(Generic[EventT]):
         except ValidationError as error:
             return Malformed(describe(error), document)
 
-    def _class_of(self, document: dict[str, Json]) -> type[EventT] | None:
+    def _class_of(self, document: dict[str, Json]) -> type[EventT_co] | None:
         if "type" not in document:
             return self._default
         name = document["type"]

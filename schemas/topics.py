@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Annotated, Literal, NoReturn, Self, TypeAlias
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import PydanticCustomError
 
 from schemas.errors import OrchestratorError
 
@@ -34,10 +35,7 @@ class UnknownTopic(OrchestratorError):
 
 
 class TopicNameInvalid(OrchestratorError):
-    """{name!r} cannot be a topic: Kafka allows 1 to 249 of the characters a-z A-Z 0-9 . _ - and neither "." nor "..".
-
-    Shorten or change the topic prefix or the name.
-    """
+    """{name!r} cannot be a topic: Kafka takes 1 to 249 of a-z A-Z 0-9 . _ - only. Change the name or the prefix."""
 
 
 class TopicNameClash(OrchestratorError):
@@ -71,6 +69,14 @@ def _config_text(value: object) -> object:
     return str(value) if isinstance(value, int | float) else value
 
 
+def _name_or_template(name: str) -> str:
+    """Accept a legal topic name or the template's."""
+    try:
+        return name if name == TOOL_TEMPLATE else checked_topic_name(name)
+    except TopicNameInvalid as error:
+        raise ValueError(str(error)) from error
+
+
 ConfigValue = Annotated[str, BeforeValidator(_config_text)]
 Count = Annotated[int, Field(strict=True, ge=1)]
 
@@ -81,10 +87,17 @@ class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
 
+def _error_at(place: tuple[int | str, ...], problem: str) -> ValidationError:
+    """Return the error of one place, for checks that see more than it."""
+    # The text goes in as a value, because braces in a template would be filled in.
+    kind = PydanticCustomError("topics", "{problem}", {"problem": problem})
+    return ValidationError.from_exception_data("TopicsContract", [{"type": kind, "loc": place, "input": None}])
+
+
 class TopicSpec(_Part):
     """One topic as it should be on the broker, or the template of the tools' topics."""
 
-    name: str
+    name: Annotated[str, AfterValidator(_name_or_template)]
     description: Annotated[str, Field(min_length=1)]
     key: Annotated[str, Field(min_length=1)]
     types: Annotated[tuple[str, ...], Field(alias="schema")]
@@ -102,15 +115,6 @@ class TopicSpec(_Part):
     def is_template(self) -> bool:
         """Whether this describes the topics of all tools instead of one topic."""
         return self.name == TOOL_TEMPLATE
-
-    @model_validator(mode="after")
-    def _has_a_legal_name(self) -> Self:
-        if not self.is_template:
-            try:
-                checked_topic_name(self.name)
-            except TopicNameInvalid as error:
-                raise ValueError(str(error)) from error
-        return self
 
 
 class TopicsContract(_Part):
@@ -140,18 +144,17 @@ class TopicsContract(_Part):
 
     @model_validator(mode="after")
     def _agrees_with_itself(self) -> Self:
-        names = [topic.name for topic in self.topics]
-        for name in names:
-            if names.count(name) > 1:
-                message = f"topic {name!r} is stated twice"
-                raise ValueError(message)
-        for topic in self.topics:
+        names: set[str] = set()
+        for number, topic in enumerate(self.topics):
+            if topic.name in names:
+                raise _error_at(("topics", number, "name"), f"topic {topic.name!r} is stated twice")
+            names.add(topic.name)
             if topic.co_partitioned and topic.partitions != self.partitions:
-                message = (
+                problem = (
                     f"topic {topic.name!r} is co-partitioned, so it cannot have {topic.partitions} partitions of its "
                     f"own: change `partitions` at the top ({self.partitions}) or leave it out here"
                 )
-                raise ValueError(message)
+                raise _error_at(("topics", number, "partitions"), problem)
         return self
 
     def topic(self, name: str) -> TopicSpec:

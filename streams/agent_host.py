@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias, cast
 
 import faust
 from faust import Stream
-from faust.types import EventT
+from faust.types import EventT, StreamT
 from structlog.stdlib import get_logger
 
 from schemas.record import Record
@@ -42,8 +42,8 @@ class AgentHost:
         slots = asyncio.Semaphore(parallel)
         channel = self.app.topic(*topics, key_serializer="raw", value_serializer="raw")
 
-        async def agent(stream: Stream[bytes]) -> None:
-            async for event in stream.noack().events():
+        async def agent(stream: StreamT[Any]) -> None:
+            async for event in cast("Stream[Any]", stream).noack().events():
                 await slots.acquire()
                 self._begin(event, handle, slots)
 

@@ -78,8 +78,8 @@ class InOrderConsumer(Consumer):
 
     async def force_commit(
         self,
-        topics: Any = None,
-        start_new_transaction: bool = True,  # noqa: ANN401, FBT001, FBT002 - Faust's signature
+        topics: object = None,
+        start_new_transaction: bool = True,  # noqa: FBT001, FBT002 - Faust's signature
     ) -> bool:
         """Commit what is finished, in order. `topics` is ignored: committing all of it is never wrong."""
         del topics, start_new_transaction

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
+from typing import Any
 
 import faust
 from structlog.stdlib import get_logger
@@ -69,7 +70,8 @@ class FaustRole(ABC):
         await self._host.cancel()
         await self._producer.stop()
 
-    async def _on_assigned(self, app: faust.App, assigned: set[object], **_: object) -> None:
+    async def _on_assigned(self, app: object, *values: Any, **_: Any) -> None:  # noqa: ANN401 - a signal's signature
         del app
-        log.info("partitions assigned", group=self._group, partitions=sorted(str(tp) for tp in assigned))
+        owned = [f"{tp.topic}-{tp.partition}" for assigned in values for tp in assigned]
+        log.info("partitions assigned", group=self._group, partitions=sorted(owned))
         self.ready.set()

@@ -126,5 +126,17 @@ def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
     except ValidationError as error:
         faults = error.errors(include_url=False, include_input=False)
         problems = [f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}".removeprefix(": ") for fault in faults]
-        raise SettingsInvalid(problems=f"{name}{FILE_SUFFIX}: cannot read {path}: {error.strerror}") from error
+        raise SettingsInvalid(problems="; ".join(problems).replace("Value error, ", "")) from None
+
+
+def _secrets_from_files(values: Mapping[str, str]) -> dict[str, str]:
+    secrets = {}
+    for name in SECRETS:
+        path = values.get(name + FILE_SUFFIX)
+        if path is None:
+            continue
+        try:
+            secrets[name] = Path(path).read_text().strip()
+        except OSError as error:
+            raise SettingsInvalid(problems=f"{name}{FILE_SUFFIX}: cannot read {path}: {error.strerror}") from error
     return secrets

@@ -33,7 +33,7 @@ class PartitionsNotTogether(OrchestratorError):
     """
 
 
-class Aggregator(ConsumerRebalanceListener):  # type: ignore[misc] - aiokafka ships no types
+class Aggregator(ConsumerRebalanceListener):
     """A role: owns partitions of the runs table, and alone writes run state and responses."""
 
     def __init__(self, settings: Settings, clock: Clock = system_clock) -> None:

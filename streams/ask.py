@@ -1,0 +1,70 @@
+"""`orchestrator ask`: sends a prompt, shows progress while waiting, prints the run and the answer."""
+
+from __future__ import annotations
+
+import asyncio
+
+from rich.console import Console
+from rich.markup import escape
+
+from schemas.control import ApprovalGiven, CancelRequested, DeadlineReached
+from schemas.errors import OrchestratorError
+from schemas.events import RunEvent
+from schemas.plan import PlanCreated, PlanFailed
+from schemas.request import RequestSubmitted
+from schemas.run import RunFinished
+from schemas.tool_call import ToolCallFailed, ToolCallSucceeded, ToolCallTimedOut
+from streams.client import follow
+from streams.kafka.clients import client_options
+from streams.routes import Routes
+from streams.settings import Settings
+from streams.timeline import shortened, timeline
+
+GRACE_SECONDS = 5.0
+"""How much later than a run's deadline its response may reach us before we give up."""
+
+
+class NoResponse(OrchestratorError):
+    """No response within {seconds:.0f} s. See that a planner, a tools and an aggregator process are running."""
+
+
+async def ask(settings: Settings, request: RequestSubmitted, console: Console) -> RunFinished:
+    """Send `request`, print its progress, its timeline and its answer, and return the response."""
+    console.print(f"[bold]?[/bold] {escape(shortened(request.prompt, 400))}")
+    response = await await_response(settings, request, console)
+    console.print(timeline(response), highlight=False, markup=False)
+    if response.answer is not None:
+        console.print(f"\n[bold]answer:[/bold] {escape(response.answer)}", highlight=False)
+    return response
+
+
+async def await_response(settings: Settings, request: RequestSubmitted, progress: Console) -> RunFinished:
+    """Send `request`, print progress, return the response. Raises `NoResponse` when none comes in time."""
+    seconds = (request.timeout_ms or settings.timeout_ms) / 1000 + GRACE_SECONDS
+    tools: dict[str, str] = {}
+    try:
+        async with asyncio.timeout(seconds):
+            async for event in follow(client_options(settings), Routes(settings.topic_prefix), request):
+                if isinstance(event, RunFinished):
+                    return event
+                progress.print(f"  {_progress(event, tools)}", style="dim", highlight=False, markup=False)
+    except TimeoutError:
+        pass
+    raise NoResponse(seconds=seconds)
+
+
+def _progress(event: RunEvent, tools: dict[str, str]) -> str:
+    """Say in one line what happened; `tools` remembers the names of the planned calls."""
+    match event:
+        case PlanCreated():
+            tools.update({call.call_id: call.tool for call in event.calls})
+            what = ", ".join(call.tool for call in event.calls) or "the answer"
+            return f"turn {event.turn} planned: {shortened(what, 100)}"
+        case PlanFailed():
+            return f"turn {event.turn} failed: {shortened(event.error.message, 100)}"
+        case ToolCallSucceeded():
+            return f"{tools.get(event.call_id, 'a call')} succeeded after {event.duration_ms or 0:,.0f} ms"
+        case ToolCallFailed() | ToolCallTimedOut():
+            return f"{tools.get(event.call_id, 'a call')} did not succeed: {shortened(event.error.message, 100)}"
+        case CancelRequested() | ApprovalGiven() | DeadlineReached():
+            return event.type

@@ -1,0 +1,65 @@
+"""`orchestrator topics`: make the broker follow topics.yaml."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from typing import Annotated
+
+import typer
+
+from agents.tools.registry import load_registry
+from streams.assembly import topic_specs
+from streams.dev import running_broker
+from streams.kafka.admin import apply_plan, observe
+from streams.kafka.clients import client_options
+from streams.kafka.topic_plan import TopicPlan, plan, render
+from streams.settings import Settings, load_settings
+
+topics = typer.Typer(help="Make the broker follow topics.yaml. Never deletes.", no_args_is_help=True)
+
+Replication = Annotated[int | None, typer.Option(help="Copies of each new topic, instead of what topics.yaml says.")]
+
+
+@topics.command("plan")
+def plan_topics(replication: Replication = None) -> None:
+    """Show what `apply` would change."""
+    _show(asyncio.run(_plan(_settings(), replication)))
+
+
+@topics.command()
+def apply(
+    allow_more_partitions: Annotated[bool, typer.Option(help="Add partitions; this moves keys.")] = False,
+    replication: Replication = None,
+) -> None:
+    """Create what is missing and set what differs."""
+    settings = _settings()
+    changes = asyncio.run(_plan(settings, replication))
+    _show(changes)
+    asyncio.run(apply_plan(client_options(settings), changes, allow_more_partitions=allow_more_partitions))
+
+
+@topics.command()
+def check(replication: Replication = None) -> None:
+    """Exit with status 1 when the broker differs from topics.yaml."""
+    changes = asyncio.run(_plan(_settings(), replication))
+    _show(changes)
+    raise typer.Exit(0 if changes.is_empty else 1)
+
+
+def _settings() -> Settings:
+    settings = load_settings()
+    if settings.bootstrap_servers is None:
+        return settings.model_copy(update={"bootstrap_servers": running_broker(settings.data_dir)})
+    return settings
+
+
+async def _plan(settings: Settings, replication: int | None) -> TopicPlan:
+    specs = topic_specs(settings, load_registry(settings.tools))
+    if replication is not None:
+        specs = tuple(spec.model_copy(update={"replication": replication}) for spec in specs)
+    return plan(specs, await observe(client_options(settings), [spec.name for spec in specs]))
+
+
+def _show(changes: TopicPlan) -> None:
+    sys.stdout.write(render(changes) + "\n")
