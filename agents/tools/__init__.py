@@ -1,0 +1,1 @@
+"""Tools, their registry and what is built in."""
