@@ -13,7 +13,7 @@ from cachetools import LRUCache
 from agents.clock import Clock, milliseconds_until
 from agents.tools.registry import Registry
 from agents.tools.tool import CallContext, Tool, ToolError
-from schemas.base import Json, bounded_depth
+from schemas.base import Json
 from schemas.failure import Failure, FailureCode
 from schemas.tool_call import Outcome, ToolCallFailed, ToolCallRequested, ToolCallSucceeded, ToolCallTimedOut
 
@@ -70,7 +70,9 @@ class Executor:
             return _failed(call, FailureCode.UNKNOWN_TOOL, f"this worker has no tool named {call.tool!r}", attempts=0)
         refusal = tool.check(call.arguments)
         if refusal is not None:
-            return ToolCallFailed(correlation_id=call.correlation_id, call_id=call.call_id, attempts=0, error=refusal)
+            return ToolCallFailed(
+                correlation_id=call.correlation_id, call_id=call.call_id, tool=call.tool, attempts=0, error=refusal
+            )
         async with self._turns:
             if milliseconds_until(call.deadline_at, self._clock()) <= 0:
                 return _too_late(call)
@@ -88,16 +90,19 @@ class Executor:
         try:
             async with asyncio.timeout(limit_ms / 1000):
                 result = await tool.run(call.arguments, _context_of(call))
-            size = _size_of(result)
+            size = len(orjson.dumps(result))
         except TimeoutError:
             outcome = _timed_out(call, f"{call.tool} did not finish within {limit_ms:.0f} ms")
         except ToolError as error:
-            outcome = ToolCallFailed(correlation_id=call.correlation_id, call_id=call.call_id, error=error.failure())
+            outcome = ToolCallFailed(
+                correlation_id=call.correlation_id, call_id=call.call_id, tool=call.tool, error=error.failure()
+            )
         except Exception as error:  # noqa: BLE001 - a tool is foreign code: whatever it raises is its outcome
             outcome = _failed(call, FailureCode.TOOL_FAILED, f"{type(error).__name__}: {error}"[:2000])
         else:
             outcome = _judged(call, result, size)
-        return _timed(outcome, started_at, start), size + OVERHEAD_BYTES
+        kept = size if isinstance(outcome, ToolCallSucceeded) else 0
+        return _timed(outcome, started_at, start), kept + OVERHEAD_BYTES
 
     def _remember(self, outcome: Outcome, size: int) -> None:
         self._recent[outcome.call_id] = (outcome, size)
@@ -113,22 +118,11 @@ def _context_of(call: ToolCallRequested) -> CallContext:
     )
 
 
-def _size_of(result: Json) -> int:
-    """Length of the result as JSON, in bytes; -1 when it is not JSON or nests too deep to be written again."""
-    try:
-        return len(orjson.dumps(bounded_depth(result)))
-    except (TypeError, ValueError):
-        return -1
-
-
 def _judged(call: ToolCallRequested, result: Json, size: int) -> Outcome:
-    if size < 0:
-        kind = type(result).__name__
-        return _failed(call, FailureCode.RESULT_NOT_JSON, f"{call.tool} returned {kind}, which is not writable as JSON")
     if size > MAX_RESULT_BYTES:
         message = f"{call.tool} returned {size:,} bytes, the limit is {MAX_RESULT_BYTES:,}: return a reference instead"
         return _failed(call, FailureCode.RESULT_TOO_LARGE, message)
-    return ToolCallSucceeded(correlation_id=call.correlation_id, call_id=call.call_id, result=result)
+    return ToolCallSucceeded(correlation_id=call.correlation_id, call_id=call.call_id, tool=call.tool, result=result)
 
 
 def _timed(outcome: Outcome, started_at: datetime, start: float) -> Outcome:
@@ -138,14 +132,18 @@ def _timed(outcome: Outcome, started_at: datetime, start: float) -> Outcome:
 
 def _failed(call: ToolCallRequested, code: FailureCode, message: str, *, attempts: int = 1) -> ToolCallFailed:
     error = Failure(code=code, message=message)
-    return ToolCallFailed(correlation_id=call.correlation_id, call_id=call.call_id, attempts=attempts, error=error)
+    return ToolCallFailed(
+        correlation_id=call.correlation_id, call_id=call.call_id, tool=call.tool, attempts=attempts, error=error
+    )
 
 
 def _timed_out(call: ToolCallRequested, message: str) -> ToolCallTimedOut:
     error = Failure(code=FailureCode.TOOL_TIMED_OUT, message=message, retryable=True)
-    return ToolCallTimedOut(correlation_id=call.correlation_id, call_id=call.call_id, error=error)
+    return ToolCallTimedOut(correlation_id=call.correlation_id, call_id=call.call_id, tool=call.tool, error=error)
 
 
 def _too_late(call: ToolCallRequested) -> ToolCallTimedOut:
     error = Failure(code=FailureCode.DEADLINE_EXCEEDED, message="the deadline had passed before the call could start")
-    return ToolCallTimedOut(correlation_id=call.correlation_id, call_id=call.call_id, attempts=0, error=error)
+    return ToolCallTimedOut(
+        correlation_id=call.correlation_id, call_id=call.call_id, tool=call.tool, attempts=0, error=error
+    )

@@ -10,7 +10,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, Strict, StringConstraints
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, Strict, StringConstraints
 
 Json: TypeAlias = Any
 """Any JSON value: None, bool, int, float, str, list or dict with string keys."""
@@ -53,13 +53,13 @@ class Event(Model):
 Int = Annotated[int, Strict()]
 Float = Annotated[float, Strict()]
 Bool = Annotated[bool, Strict()]
-Timestamp = datetime
-"""A point in time, UTC. RFC 3339 text on the wire."""
+Timestamp = AwareDatetime
+"""A point in time. RFC 3339 text on the wire, with its offset: without one it could not be compared with the broker's."""
 
 JsonValue = Annotated[Any, AfterValidator(bounded_depth)]
 JsonObject = Annotated[dict[str, Any], AfterValidator(bounded_depth)]
 Id = Annotated[str, StringConstraints(min_length=1, max_length=MAX_ID_CHARACTERS, pattern=r"^[^\x00-\x1f\x7f]+$")]
-Milliseconds = Annotated[float, Field(ge=0)]
+Milliseconds = Annotated[float, Strict(), Field(ge=0, allow_inf_nan=False)]
 
 
 def timestamp_from_ms(milliseconds: int) -> datetime:

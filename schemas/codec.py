@@ -13,6 +13,9 @@ from schemas.base import Event, Json
 MAX_PROBLEMS = 5
 """How many problems of one record a message names before it stops."""
 
+MAX_TYPE_CHARACTERS = 100
+"""How much of an unknown type a message repeats."""
+
 EventT_co = TypeVar("EventT_co", bound=Event, covariant=True)
 
 
@@ -55,7 +58,7 @@ class Codec(Generic[EventT_co]):
         event = self._class_of(document)
         if event is None:
             known = ", ".join(sorted(self._by_type))
-            return Malformed(f"type {document.get('type')!r} is not read here; known: {known}", document)
+            return Malformed(f"type {_named(document)} is not read here; known: {known}", document)
         try:
             return event.model_validate(document)
         except ValidationError as error:
@@ -80,6 +83,12 @@ def describe(error: ValidationError) -> str:
     return "; ".join(lines)
 
 
+def _named(document: dict[str, Json]) -> str:
+    """Quote the type. Whatever else it is, it is not repeated: it may be large or nested deeper than `repr` can go."""
+    name = document.get("type")
+    return repr(name[:MAX_TYPE_CHARACTERS]) if isinstance(name, str) else f"({_json_type(name)})"
+
+
 def _json_type(value: Json) -> str:
     match value:
         case None:
@@ -90,5 +99,7 @@ def _json_type(value: Json) -> str:
             return "a number"
         case str():
             return "a string"
+        case dict():
+            return "an object"
         case _:
             return "an array"

@@ -3,8 +3,18 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Annotated
+
+from pydantic import AfterValidator
 
 from schemas.base import Bool, Model
+
+MAX_MESSAGE_CHARACTERS = 4_000
+"""How much of a message is kept. It goes into rows, turns and the response, which have to fit into a record."""
+
+
+def _cut(message: str) -> str:
+    return message if len(message) <= MAX_MESSAGE_CHARACTERS else message[: MAX_MESSAGE_CHARACTERS - 1] + "…"
 
 
 class FailureCode(StrEnum):
@@ -29,8 +39,11 @@ class FailureCode(StrEnum):
 
 
 class Failure(Model):
-    """What went wrong, for a program (`code`), for a person (`message`), and whether the same try may succeed later."""
+    """What went wrong, for a program (`code`), for a person (`message`), and whether the same try may succeed later.
+
+    A message longer than `MAX_MESSAGE_CHARACTERS` is cut when it is read.
+    """
 
     code: FailureCode
-    message: str
+    message: Annotated[str, AfterValidator(_cut)]
     retryable: Bool = False

@@ -7,10 +7,14 @@ from datetime import datetime
 
 from schemas.base import timestamp_from_ms
 
-Headers = tuple[tuple[str, bytes], ...]
+Headers = tuple[tuple[str, bytes | None], ...]
+"""Names and values; Kafka allows a null value."""
 
 TRACEPARENT = "traceparent"
 """W3C trace context header, carried through every hop of a run."""
+
+MAX_TRACEPARENT_BYTES = 256
+"""A longer one is none (version 00 has 55): it would go into every record of the run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +38,6 @@ class Record:
     def traceparent(self) -> str | None:
         """The trace this record belongs to, or None."""
         for name, value in self.headers:
-            if name == TRACEPARENT:
+            if name == TRACEPARENT and value is not None and len(value) <= MAX_TRACEPARENT_BYTES:
                 return value.decode("ascii", "replace")
         return None

@@ -30,7 +30,7 @@ class Usage(Model):
 class CallResult(Model):
     """How one call of the run ended.
 
-    `tool` and `arguments` are null for `superseded` orphans: the plan that named them lost, so nobody recorded them.
+    `turn` and `arguments` are null for `superseded` orphans: the plan that named them lost, so nobody recorded them.
     """
 
     call_id: Id

@@ -37,10 +37,14 @@ class ToolCallRequested(Event):
 
 
 class _Outcome(Event):
-    """What is common to the three ways a call can end. `attempts` counts tries inside the worker."""
+    """What is common to the three ways a call can end.
+
+    `attempts` counts tries inside the worker. `tool` is for whoever watches; nothing depends on it.
+    """
 
     correlation_id: Id
     call_id: Id
+    tool: str | None = None
     attempts: Annotated[Int, Field(ge=0)] = 1
     started_at: Timestamp | None = None
     duration_ms: Milliseconds | None = None

@@ -59,7 +59,7 @@ class AgentHost:
         consumer = self.app.consumer
         ticket = consumer.begin(event.message) if isinstance(consumer, InOrderConsumer) else None
         if ticket is None:
-            slots.release()  # the partition has been taken away since: its new owner has the record
+            slots.release()  # begun before, or the partition was taken away since and its new owner has the record
             return
         task = asyncio.create_task(self._handle(_record_of(event), ticket, handle), name=f"{event.message.topic}")
         self.tasks.add(task)

@@ -13,7 +13,7 @@ from schemas.events import RunEvent
 from schemas.plan import PlanCreated, PlanFailed
 from schemas.request import RequestSubmitted
 from schemas.run import RunFinished
-from schemas.tool_call import ToolCallFailed, ToolCallSucceeded, ToolCallTimedOut
+from schemas.tool_call import Outcome, ToolCallFailed, ToolCallSucceeded, ToolCallTimedOut
 from streams.client import follow
 from streams.kafka.clients import client_options
 from streams.routes import Routes
@@ -32,7 +32,7 @@ async def ask(settings: Settings, request: RequestSubmitted, console: Console) -
     """Send `request`, print its progress, its timeline and its answer, and return the response."""
     console.print(f"[bold]?[/bold] {escape(shortened(request.prompt, 400))}")
     response = await await_response(settings, request, console)
-    console.print(timeline(response), highlight=False, markup=False)
+    console.print(timeline(response, console.width), highlight=False, markup=False)
     if response.answer is not None:
         console.print(f"\n[bold]answer:[/bold] {escape(response.answer)}", highlight=False)
     return response
@@ -63,8 +63,13 @@ def _progress(event: RunEvent, tools: dict[str, str]) -> str:
         case PlanFailed():
             return f"turn {event.turn} failed: {shortened(event.error.message, 100)}"
         case ToolCallSucceeded():
-            return f"{tools.get(event.call_id, 'a call')} succeeded after {event.duration_ms or 0:,.0f} ms"
+            return f"{_name(event, tools)} succeeded after {event.duration_ms or 0:,.0f} ms"
         case ToolCallFailed() | ToolCallTimedOut():
-            return f"{tools.get(event.call_id, 'a call')} did not succeed: {shortened(event.error.message, 100)}"
+            return f"{_name(event, tools)} did not succeed: {shortened(event.error.message, 100)}"
         case CancelRequested() | ApprovalGiven() | DeadlineReached():
             return event.type
+
+
+def _name(event: Outcome, tools: dict[str, str]) -> str:
+    """Name the tool of a call. Its outcome may be here before the plan that names it."""
+    return shortened(event.tool or tools.get(event.call_id, "a call"), 100)

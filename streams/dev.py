@@ -33,7 +33,7 @@ ADDRESS_FILE = "bootstrap-servers"
 
 EXAMPLE_PROMPT = (
     "Plan my day: what time is it in Tokyo and New York, what is 17*23, "
-    "what do the docs say about exactly once, and wait half a second"
+    "what do the docs say about exactly once, and ask three slow services"
 )
 
 

@@ -48,12 +48,14 @@ class InOrderConsumer(Consumer):
         self._progress = asyncio.Event()
 
     def begin(self, message: Message) -> Ticket | None:
-        """Note that a message is being handled; None when it comes from an ownership that has ended."""
+        """Note that a message is being handled.
+
+        None when it must not be: it was begun before, or it comes from an ownership that has ended.
+        """
         if message.generation_id != self.app.consumer_generation_id or message.tp not in self.assignment():
             return None
         offsets = self._offsets.setdefault(message.tp, InOrderOffsets())
-        offsets.begin(message.offset)
-        return Ticket(offsets, message.offset)
+        return Ticket(offsets, message.offset) if offsets.begin(message.offset) else None
 
     def finish(self, ticket: Ticket) -> None:
         """Note that all a message caused is confirmed by the broker."""
@@ -97,6 +99,14 @@ class InOrderConsumer(Consumer):
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
         """Finish and commit what can be in time, then forget: what is begun under this ownership counts no more."""
         await super().on_partitions_revoked(revoked)
+        self._forget()
+
+    async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
+        """Begin anew: what was begun between the revocation and now was of the old ownership."""
+        self._forget()
+        await super().on_partitions_assigned(assigned, generation_id)
+
+    def _forget(self) -> None:
         self._offsets.clear()
         self._committed.clear()
 

@@ -43,7 +43,7 @@ class FaustRole(ABC):
         app = new_faust_app(self._group, self._options, self.settings.drain_seconds)
         self._host = AgentHost(app, self.routes, Outbox(self._producer), self._failed, set())
         self.add_agents(self._host)
-        app.on_partitions_assigned.connect(self._on_assigned)
+        app.on_partitions_assigned.connect(self._on_assigned)  # type: ignore[arg-type]  # a protocol of Faust's own
         app.finalize()
         self._app = app
         await app.start()

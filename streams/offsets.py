@@ -24,13 +24,16 @@ class InOrderOffsets:
         """Count the unfinished records."""
         return len(self._unfinished)
 
-    def begin(self, offset: int) -> None:
-        """Note that the record at `offset` was handed over. Must be called in the order of the partition."""
+    def begin(self, offset: int) -> bool:
+        """Note that the record at `offset` was handed over, in the order of the partition.
+
+        False when it was before: whoever began it first will finish it.
+        """
         if self._last is not None and offset <= self._last:
-            message = f"offset {offset} begun after {self._last}: records of a partition must begin in order"
-            raise ValueError(message)
+            return False
         self._last = offset
         self._unfinished[offset] = None
+        return True
 
     def finish(self, offset: int) -> None:
         """Note that all the record at `offset` caused is confirmed by the broker."""

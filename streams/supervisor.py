@@ -73,6 +73,14 @@ class Supervisor:
         await asyncio.gather(*self._keepers, return_exceptions=True)
         await asyncio.gather(*(self._end(child) for child in self._children))
 
+    def pids(self) -> dict[str, int]:
+        """Return the process numbers of the roles that run now."""
+        return {
+            child.role: child.process.pid
+            for child in self._children
+            if child.process is not None and child.process.returncode is None
+        }
+
     async def _launch(self, child: Child) -> None:
         with child.log.open("ab") as sink:
             child.process = await asyncio.create_subprocess_exec(

@@ -9,34 +9,36 @@ import orjson
 from schemas.base import milliseconds_between
 from schemas.run import CallResult, RunFinished
 
-BAR_CHARACTERS = 24
-RESULT_CHARACTERS = 48
+BAR_CHARACTERS = 20
+MIN_RESULT_CHARACTERS = 12
 
 
-def timeline(response: RunFinished) -> str:
-    """Draw a finished run. Times are milliseconds since the request was appended."""
+def timeline(response: RunFinished, width: int = 100) -> str:
+    """Draw a finished run, at most `width` characters wide. Times are milliseconds since the request was appended."""
     tools_ms = sum(result.duration_ms or 0.0 for result in response.results)
     calls = f"{len(response.results)} call{'' if len(response.results) == 1 else 's'}"
     turns = f"{response.turns} turn{'' if response.turns == 1 else 's'}"
     lines = [f"run {response.correlation_id}: {response.status} after {calls} in {turns}"]
     if response.results:
-        lines += ["", *_table(response), ""]
+        lines += ["", *_table(response, width), ""]
         lines.append(f"tools one after the other: {tools_ms:,.0f} ms    this run: {response.duration_ms:,.0f} ms")
     if response.error is not None:
         lines.append(f"error: {response.error.code}: {response.error.message}")
     return "\n".join(lines)
 
 
-def _table(response: RunFinished) -> Iterator[str]:
-    tools = [result.tool or "(superseded)" for result in response.results]
-    width = max(4, *(len(tool) for tool in tools))
-    yield f"  {'tool':<{width}}  {'started':>9}  {'took':>9}  {'':<{BAR_CHARACTERS}}  result"
+def _table(response: RunFinished, width: int) -> Iterator[str]:
+    tools = [shortened(result.tool or "(superseded)", 24) for result in response.results]
+    longest = max(4, *(len(tool) for tool in tools))
+    head = f"  {'tool':<{longest}}  {'started':>9}  {'took':>9}  {'':<{BAR_CHARACTERS}}  "
+    room = max(MIN_RESULT_CHARACTERS, width - len(head))
+    yield f"{head}result"
     for tool, result in zip(tools, response.results, strict=True):
         offset = milliseconds_between(response.submitted_at, result.started_at) if result.started_at else None
         started = "-" if offset is None else f"+{offset:,.0f} ms"
         took = "-" if result.duration_ms is None else f"{result.duration_ms:,.0f} ms"
         bar = _bar(offset, result.duration_ms, response.duration_ms)
-        yield f"  {tool:<{width}}  {started:>9}  {took:>9}  {bar:<{BAR_CHARACTERS}}  {came_back(result)}"
+        yield f"  {tool:<{longest}}  {started:>9}  {took:>9}  {bar:<{BAR_CHARACTERS}}  {came_back(result, room)}"
 
 
 def _bar(offset: float | None, took: float | None, whole: float) -> str:
@@ -48,14 +50,14 @@ def _bar(offset: float | None, took: float | None, whole: float) -> str:
     return "·" * start + "█" * length + "·" * (BAR_CHARACTERS - start - length)
 
 
-def came_back(result: CallResult) -> str:
-    """Say in one short line what a call gave."""
+def came_back(result: CallResult, characters: int) -> str:
+    """Say in one line of at most `characters` what a call gave."""
     if result.status != "succeeded":
-        return shortened(f"{result.status}: {result.error.message}" if result.error else result.status)
-    return shortened(orjson.dumps(result.result).decode())
+        return shortened(f"{result.status}: {result.error.message}" if result.error else result.status, characters)
+    return shortened(orjson.dumps(result.result).decode(), characters)
 
 
-def shortened(text: str, characters: int = RESULT_CHARACTERS) -> str:
+def shortened(text: str, characters: int) -> str:
     """Cut a text to one line of at most `characters`."""
     flat = " ".join(_printable(text).split())
     return flat if len(flat) <= characters else flat[: characters - 1] + "…"

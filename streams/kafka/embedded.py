@@ -103,6 +103,7 @@ class EmbeddedBroker:
         if self._java and self._java.exit_code is None:
             return
         await self.stop()
+        self._choose_ports()  # a port that is taken is refused before anything is fetched or made
         java = _java_executable()
         class_path = await asyncio.to_thread(jars.class_path)
         command = [java, *JVM_OPTIONS, f"-Dorchestrator.data.dir={self._dir.path}", "-cp", class_path]

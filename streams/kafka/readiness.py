@@ -10,10 +10,12 @@ from aiokafka.errors import KafkaError
 
 _POLL_SECONDS = 0.05
 _REQUEST_MS = 5000
+_GROUP, _TRANSACTION = 0, 1
+"""The kinds of coordinator in Kafka's protocol."""
 
 
 async def answers(bootstrap_servers: str, cluster_id: str) -> None:
-    """Return as soon as the broker of that cluster answers a metadata request and counts itself as alive.
+    """Return as soon as the broker of that cluster counts itself as alive and can coordinate groups and transactions.
 
     Waits without bound: whoever calls it bounds the time and watches the process.
     """
@@ -37,6 +39,12 @@ async def _is_up(bootstrap_servers: str, cluster_id: str) -> bool:
     try:
         await admin.start()
         cluster = await admin.describe_cluster()
+        if cluster["cluster_id"] != cluster_id or not cluster["brokers"]:
+            return False
+        # Asking for a coordinator creates its internal topic at the first start. Else the first clients wait for that
+        # with growing pauses, and log an error for each.
+        for kind in (_GROUP, _TRANSACTION):
+            await admin.find_coordinator("readiness", kind)
     finally:
         await admin.close()
-    return cluster["cluster_id"] == cluster_id and bool(cluster["brokers"])
+    return True

@@ -37,6 +37,12 @@ RIDE_SECONDS = 0.010
 MAX_PENDING_RECORDS = 5_000
 """How many records may be folded beyond the last commit before reading pauses."""
 
+CLOSE_SECONDS = 5.0
+"""How long the transaction under way may take to finish when the partition is given up."""
+
+DEADLINE_SECONDS = 0.1
+"""How often, at least, it is looked whether a sooner deadline has come up meanwhile."""
+
 REOPEN_SECONDS = 0.5
 """Pause before a partition that erred is opened again."""
 
@@ -83,7 +89,13 @@ class Partition:
         self._closing.set()
         self._arrived.set()
         self._urgent.set()
-        if self._task is not None:
+        if self._task is None:
+            return
+        if self._table is None:
+            self._task.cancel()  # still opening: nothing to finish
+        await asyncio.wait({self._task}, timeout=CLOSE_SECONDS)
+        if not self._task.done():
+            self._task.cancel()  # the broker does not answer: the transaction will be aborted by the next owner
             await asyncio.wait({self._task})
 
     def accept(self, records: Sequence[Record]) -> None:
@@ -188,9 +200,8 @@ class Partition:
 
     async def _until_next_deadline(self, table: Table) -> None:
         soonest = table.deadlines.next()
-        pause = 1.0 if soonest is None else milliseconds_until(soonest, self._shared.clock()) / 1000
-        # At most a second, so that a sooner deadline pushed meanwhile is found in time.
-        await asyncio.sleep(min(1.0, max(0.0, pause)))
+        pause = DEADLINE_SECONDS if soonest is None else milliseconds_until(soonest, self._shared.clock()) / 1000
+        await asyncio.sleep(min(DEADLINE_SECONDS, max(0.0, pause)))
 
     async def _wait(self, seconds: float) -> None:
         try:

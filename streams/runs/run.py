@@ -71,7 +71,7 @@ def result_of(call: CallRow, unfinished: tuple[CallStatus, Failure]) -> CallResu
     return CallResult(
         call_id=call.call_id,
         turn=call.turn,
-        tool=call.call.tool if call.call else None,
+        tool=call.call.tool if call.call else outcome.tool if outcome else None,
         arguments=call.call.arguments if call.call else None,
         status=status,
         result=outcome.result if isinstance(outcome, ToolCallSucceeded) else None,

@@ -34,7 +34,11 @@ class Writer:
     async def fence(cls, options: Mapping[str, Any], partition: int, routes: Routes, group: str) -> Writer:
         """Become the writer: whoever was it before can write nothing any more, and what it left open is aborted."""
         producer = new_producer(options, transactional_id=routes.transactional_id(partition))
-        await producer.start()
+        try:
+            await producer.start()
+        except BaseException:
+            await producer.stop()
+            raise
         return cls(producer, partition, routes, group)
 
     async def write(self, batch: Batch) -> None:
