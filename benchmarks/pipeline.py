@@ -21,7 +21,7 @@ import orjson
 
 from agents.tools.registry import load_registry
 from benchmarks.load import Load
-from streams.assembly import topic_specs
+from streams.installation import topic_specs
 from streams.kafka.admin import apply_plan, observe
 from streams.kafka.clients import client_options
 from streams.kafka.embedded import EmbeddedBroker

@@ -18,7 +18,7 @@ from streams.client import follow
 from streams.kafka.clients import client_options
 from streams.routes import Routes
 from streams.settings import Settings
-from streams.timeline import shortened, timeline
+from streams.timeline import printable, shortened, timeline
 
 GRACE_SECONDS = 5.0
 """How much later than a run's deadline its response may reach us before we give up."""
@@ -32,9 +32,10 @@ async def ask(settings: Settings, request: RequestSubmitted, console: Console) -
     """Send `request`, print its progress, its timeline and its answer, and return the response."""
     console.print(f"[bold]?[/bold] {escape(shortened(request.prompt, 400))}")
     response = await await_response(settings, request, console)
-    console.print(timeline(response, console.width), highlight=False, markup=False)
+    console.print(timeline(response, console.width), markup=False)
     if response.answer is not None:
-        console.print(f"\n[bold]answer:[/bold] {escape(response.answer)}", highlight=False)
+        answer = printable(response.answer, keep="\n\t")
+        console.print(f"\n[bold]answer:[/bold] {escape(answer)}")
     return response
 
 
@@ -47,7 +48,7 @@ async def await_response(settings: Settings, request: RequestSubmitted, progress
             async for event in follow(client_options(settings), Routes(settings.topic_prefix), request):
                 if isinstance(event, RunFinished):
                     return event
-                progress.print(f"  {_progress(event, tools)}", style="dim", highlight=False, markup=False)
+                progress.print(f"  {_progress(event, tools)}", style="dim", markup=False)
     except TimeoutError:
         pass
     raise NoResponse(seconds=seconds)

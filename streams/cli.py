@@ -9,24 +9,27 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
+import orjson
 import typer
 from aiokafka.errors import KafkaConnectionError
 from rich.console import Console
 
+from schemas.codec import encode
 from schemas.errors import OrchestratorError
 from schemas.request import RequestSubmitted
 from streams import topology
 from streams.ask import ask as ask_and_print
 from streams.ask import await_response
-from streams.assembly import new_aggregator, new_planner, new_tools, require_topics
 from streams.cli_topics import topics
 from streams.dev import EXAMPLE_PROMPT, running_broker
 from streams.dev import dev as run_dev
+from streams.installation import require_topics
 from streams.kafka.clients import client_options
 from streams.kafka.embedded import serve
 from streams.logs import set_up_logs
 from streams.role import Role, run_role
 from streams.routes import Routes
+from streams.runs.aggregator import Aggregator
 from streams.settings import Settings, load_settings
 from streams.tail import tail as follow_topic
 
@@ -38,6 +41,10 @@ app = typer.Typer(
 app.add_typer(topics, name="topics")
 
 ResultT = TypeVar("ResultT")
+
+
+class RequestInvalid(OrchestratorError):
+    """This cannot be asked: {reason}."""
 
 
 class Mode(StrEnum):
@@ -64,10 +71,10 @@ def ask(
         timeout_ms=None if timeout is None else max(1, round(timeout * 1000)),
     )
     if as_json:
-        response = run(await_response(settings, request, Console(stderr=True)))
-        sys.stdout.write(response.model_dump_json(indent=2) + "\n")
+        response = run(await_response(settings, request, Console(stderr=True, highlight=False)))
+        sys.stdout.write(orjson.dumps(orjson.loads(encode(response)), option=orjson.OPT_INDENT_2).decode() + "\n")
     else:
-        response = run(ask_and_print(settings, request, Console()))
+        response = run(ask_and_print(settings, request, Console(highlight=False)))
     raise typer.Exit(0 if response.status == "completed" else 1)
 
 
@@ -91,7 +98,7 @@ def dev(
     """Start a broker (unless KAFKA_BOOTSTRAP_SERVERS names one), the topics and one process of each role."""
     settings = load_settings()
     set_up_logs("WARNING", "dev")
-    run(run_dev(settings, prompt, Console(), once=once))
+    run(run_dev(settings, prompt, Console(highlight=False), once=once))
 
 
 @app.command()
@@ -109,6 +116,8 @@ def planner() -> None:
     """Run a planner: asks the model, publishes calls and plans."""
     settings = load_settings()
     set_up_logs(settings.log_level, "planner")
+    from streams.assembly import new_planner  # noqa: PLC0415 - Faust takes a second to import: only who needs it pays
+
     run(_run_role(settings, topology.PLANNER, new_planner(settings)))
 
 
@@ -117,6 +126,8 @@ def tools(toolset: Annotated[str, typer.Option(help="Whose tools to run.")] = "d
     """Run the tools of a toolset."""
     settings = load_settings()
     set_up_logs(settings.log_level, "tools")
+    from streams.assembly import new_tools  # noqa: PLC0415 - Faust takes a second to import: only who needs it pays
+
     run(_run_role(settings, topology.TOOLS, new_tools(settings, toolset), toolset))
 
 
@@ -125,7 +136,7 @@ def aggregator() -> None:
     """Run an aggregator: owns partitions of the runs table, writes responses."""
     settings = load_settings()
     set_up_logs(settings.log_level, "aggregator")
-    run(_run_role(settings, topology.AGGREGATOR, new_aggregator(settings)))
+    run(_run_role(settings, topology.AGGREGATOR, Aggregator(settings)))
 
 
 async def _run_role(settings: Settings, role: topology.Role, process: Role, toolset: str = "") -> None:

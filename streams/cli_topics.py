@@ -9,8 +9,8 @@ from typing import Annotated
 import typer
 
 from agents.tools.registry import load_registry
-from streams.assembly import topic_specs
 from streams.dev import running_broker
+from streams.installation import topic_specs
 from streams.kafka.admin import apply_plan, observe
 from streams.kafka.clients import client_options
 from streams.kafka.topic_plan import TopicPlan, plan, render
@@ -37,6 +37,8 @@ def apply(
     changes = asyncio.run(_plan(settings, replication))
     _show(changes)
     asyncio.run(apply_plan(client_options(settings), changes, allow_more_partitions=allow_more_partitions))
+    if changes.has_changes:
+        sys.stdout.write("applied\n")
 
 
 @topics.command()

@@ -15,7 +15,7 @@ from rich.console import Console
 from agents.tools.registry import load_registry
 from schemas.request import RequestSubmitted
 from streams.ask import ask
-from streams.assembly import topic_specs
+from streams.installation import topic_specs
 from streams.kafka.admin import apply_plan, observe
 from streams.kafka.clients import client_options
 from streams.kafka.embedded import EmbeddedBroker
@@ -68,7 +68,7 @@ async def _run(settings: Settings, supervisor: Supervisor, prompt: str, console:
     console.print(f"processes: {', '.join(ROLES)} are ready after {time.monotonic() - start:.1f} s\n")
     await ask(settings, RequestSubmitted(prompt=prompt), console)
     if not once:
-        console.print(_invitation(settings), highlight=False, markup=False)
+        console.print(_invitation(settings), markup=False, soft_wrap=True)
 
 
 @asynccontextmanager

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import faust
+from faust.tables import TableManager
 
 from streams.faust_consumer import in_order_transport
 from streams.kafka.clients import HEARTBEAT_INTERVAL_MS, SESSION_TIMEOUT_MS
@@ -19,6 +20,15 @@ QUEUED_RECORDS = 500
 """How many records of an agent wait in memory before Faust stops reading more."""
 
 
+class NoTables(TableManager):
+    """Faust's table manager without the second it waits for tables to be declared: there are none."""
+
+    async def on_start(self) -> None:
+        """Let the streams start."""
+        await self._update_channels()
+        await self.recovery.start()
+
+
 def new_faust_app(group: str, options: Mapping[str, Any], drain_seconds: float) -> faust.App:
     """Make an app whose id is the consumer group and which reads as `streams.faust_consumer` says."""
     servers = str(options["bootstrap_servers"]).split(",")
@@ -28,6 +38,7 @@ def new_faust_app(group: str, options: Mapping[str, Any], drain_seconds: float) 
         datadir=tempfile.gettempdir(),  # Faust makes a folder for table data; there are no tables
         autodiscover=False,
         web_enabled=False,
+        TableManager=NoTables,
         topic_allow_declare=False,  # topics come from topics.yaml
         topic_disable_leader=True,
         table_standby_replicas=0,

@@ -19,6 +19,10 @@ JSON: Headers = (("content-type", b"application/json"),)
 MAX_DEAD_LETTER_BYTES = 3 * 1024 * 1024
 """How much of an unreadable record is kept in `dead-letters`, in bytes."""
 
+MAX_DEAD_LETTER_KEY_BYTES = 64 * 1024
+MAX_DEAD_LETTER_HEADER_BYTES = 64 * 1024
+"""How much key, and how much headers, a dead letter keeps. Compressed, a record may bring any amount of either."""
+
 CE_SOURCE = b"async-toolformer-orchestrator/aggregator"
 
 
@@ -117,7 +121,19 @@ class Routes:
             # Decompressed it is larger than any record may be. The whole of it stays where the headers say.
             origin += (("dlq-cut-from-bytes", str(len(value)).encode()),)
             value = value[:MAX_DEAD_LETTER_BYTES]
-        return Outgoing(self.dead_letters, record.key, value, None, record.headers + origin)
+        key = record.key
+        if key is not None and len(key) > MAX_DEAD_LETTER_KEY_BYTES:
+            origin += (("dlq-key-cut-from-bytes", str(len(key)).encode()),)
+            key = key[:MAX_DEAD_LETTER_KEY_BYTES]
+        kept, size = record.headers, _size_of(record.headers)
+        if size > MAX_DEAD_LETTER_HEADER_BYTES:
+            origin += (("dlq-headers-left-out-bytes", str(size).encode()),)
+            kept = ()
+        return Outgoing(self.dead_letters, key, value, None, kept + origin)
+
+
+def _size_of(headers: Headers) -> int:
+    return sum(len(name.encode()) + len(value or b"") for name, value in headers)
 
 
 def _event(topic: str, key: str, event: Event, traceparent: str | None, partition: int | None = None) -> Outgoing:

@@ -90,8 +90,9 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        del settings_cls, dotenv_settings, file_secret_settings  # the environment is the only source
-        return init_settings, env_settings
+        # `load_settings` hands over the environment, so that one that is given is the only one that is read.
+        del settings_cls, env_settings, dotenv_settings, file_secret_settings
+        return (init_settings,)
 
     @model_validator(mode="after")
     def _credentials_fit(self) -> Self:
@@ -137,6 +138,7 @@ def _secrets_from_files(values: Mapping[str, str]) -> dict[str, str]:
             continue
         try:
             secrets[name] = Path(path).read_text().strip()
-        except OSError as error:
-            raise SettingsInvalid(problems=f"{name}{FILE_SUFFIX}: cannot read {path}: {error.strerror}") from error
+        except (OSError, UnicodeDecodeError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+            raise SettingsInvalid(problems=f"{name}{FILE_SUFFIX}: cannot read {path}: {reason}") from error
     return secrets

@@ -36,7 +36,10 @@ def line(record: ConsumerRecord[bytes | None, bytes | None]) -> str:
         "key": _text(record.key),
         "value": _value(record.value),
     }
-    return orjson.dumps(described).decode()
+    try:
+        return orjson.dumps(described).decode()
+    except orjson.JSONEncodeError:  # it can be read, but nests deeper than can be written
+        return orjson.dumps({**described, "value": _text(record.value)}).decode()
 
 
 def _value(value: bytes | None) -> object:

@@ -11,6 +11,7 @@ from schemas.run import CallResult, RunFinished
 
 BAR_CHARACTERS = 20
 MIN_RESULT_CHARACTERS = 12
+MAX_ERROR_CHARACTERS = 1_000
 
 
 def timeline(response: RunFinished, width: int = 100) -> str:
@@ -18,12 +19,12 @@ def timeline(response: RunFinished, width: int = 100) -> str:
     tools_ms = sum(result.duration_ms or 0.0 for result in response.results)
     calls = f"{len(response.results)} call{'' if len(response.results) == 1 else 's'}"
     turns = f"{response.turns} turn{'' if response.turns == 1 else 's'}"
-    lines = [f"run {response.correlation_id}: {response.status} after {calls} in {turns}"]
+    lines = [f"run {printable(response.correlation_id)}: {response.status} after {calls} in {turns}"]
     if response.results:
         lines += ["", *_table(response, width), ""]
         lines.append(f"tools one after the other: {tools_ms:,.0f} ms    this run: {response.duration_ms:,.0f} ms")
     if response.error is not None:
-        lines.append(f"error: {response.error.code}: {response.error.message}")
+        lines.append(f"error: {response.error.code}: {shortened(response.error.message, MAX_ERROR_CHARACTERS)}")
     return "\n".join(lines)
 
 
@@ -59,10 +60,10 @@ def came_back(result: CallResult, characters: int) -> str:
 
 def shortened(text: str, characters: int) -> str:
     """Cut a text to one line of at most `characters`."""
-    flat = " ".join(_printable(text).split())
+    flat = " ".join(printable(text).split())
     return flat if len(flat) <= characters else flat[: characters - 1] + "…"
 
 
-def _printable(text: str) -> str:
-    """Replace control characters: a result must not be able to drive the terminal of whoever looks at it."""
-    return "".join(character if character.isprintable() else " " for character in text)
+def printable(text: str, keep: str = "") -> str:
+    """Replace control characters except `keep`: what is shown must not be able to drive the terminal it is shown on."""
+    return "".join(character if character.isprintable() or character in keep else " " for character in text)

@@ -21,17 +21,46 @@ MAX_HISTORY_BYTES = 1024 * 1024
 def advance(run: OpenRun) -> tuple[Run, tuple[Command, ...]]:
     """Return the run and the commands that its state calls for."""
     if run.row.request is None:
-        return run, ()
+        return _settled(run), ()
+    run = _as_if_request_came_first(run)
     if run.row.ending is not None:
         return _finish(run)
     if len(run.row.turns) < run.row.turn:
         return run, ()  # the planner has this turn
     run, dispatches = _dispatch_waiting(run)
-    if not all(has_ended(call) for call in run.planned_calls(run.row.turn)):
+    if not _is_turn_over(run):
         return run, dispatches
     if _is_last_turn(run):
         return _finish(run)
     return _next_turn(run)
+
+
+def _settled(run: OpenRun) -> OpenRun:
+    """Note when the first turn is over before the request was read: if it is the last, nothing later may count."""
+    row = run.row
+    if row.settled_at is not None or row.ending is not None or not row.turns or not _is_turn_over(run):
+        return run
+    return replace(run, row=row.model_copy(update={"settled_at": row.last_at}))
+
+
+def _as_if_request_came_first(run: OpenRun) -> OpenRun:
+    """Forget what came behind the run's end when only the request, read after it, can tell that it was the end.
+
+    Requests and run events are two topics: in which order they are read is chance, and must not change the response.
+    """
+    row = run.row
+    if row.settled_at is None or row.submitted_at is None:
+        return run
+    if not _is_last_turn(run):
+        return replace(run, row=row.model_copy(update={"settled_at": None}))
+    ended_at = max(row.settled_at, row.submitted_at)
+    update = {"settled_at": None, "ending": None, "error": None, "last_at": ended_at}
+    in_time = {call_id: call for call_id, call in run.calls.items() if not call.late}
+    return OpenRun(row.model_copy(update=update), MappingProxyType(in_time))
+
+
+def _is_turn_over(run: OpenRun) -> bool:
+    return all(has_ended(call) for call in run.planned_calls(run.row.turn))
 
 
 def _dispatch_waiting(run: OpenRun) -> tuple[OpenRun, tuple[Command, ...]]:

@@ -47,6 +47,8 @@ def reduce(run: Run | None, event: Fact, at: datetime) -> Transition:
         return Transition(run)
     if isinstance(event, Rejection):
         return _rejected(run, event)
+    if run is not None and run.row.ending is not None and not isinstance(event, Submission):
+        return Transition(run)  # it has ended and waits only for its request to be read
     before = run or OpenRun(RunRow(correlation_id=event.correlation_id, last_at=at))
     after = _applied(before, event)
     if after is before and run is not None:
@@ -122,7 +124,8 @@ def _outcome(run: OpenRun, event: Outcome) -> OpenRun:
     known = run.calls.get(event.call_id)
     if known is not None and known.outcome is not None:
         return run
-    row = known or CallRow(correlation_id=event.correlation_id, call_id=event.call_id)
+    late = run.row.settled_at is not None
+    row = known or CallRow(correlation_id=event.correlation_id, call_id=event.call_id, late=late)
     calls = {**run.calls, event.call_id: row.model_copy(update={"outcome": event})}
     return replace(run, calls=MappingProxyType(calls))
 

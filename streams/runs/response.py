@@ -66,7 +66,7 @@ def rejection_response(rejection: Rejection) -> RunFinished:
 
 def bounded_results(results: Sequence[CallResult], limit: int) -> list[CallResult]:
     """Return the results with the largest replaced by an error until all together fit into `limit` bytes of JSON."""
-    sizes = [len(orjson.dumps([result.result, result.arguments])) for result in results]
+    sizes = [_size_of(result) for result in results]
     bounded, total = list(results), sum(sizes)
     for index in sorted(range(len(sizes)), key=lambda i: (-sizes[i], i)):
         if total <= limit:
@@ -76,6 +76,12 @@ def bounded_results(results: Sequence[CallResult], limit: int) -> list[CallResul
         bounded[index] = results[index].model_copy(update={"result": None, "arguments": None, "error": error})
         total -= sizes[index]
     return bounded
+
+
+def _size_of(result: CallResult) -> int:
+    """Bytes of JSON of all in it that has no fixed size."""
+    message = result.error.message if result.error is not None else None
+    return len(orjson.dumps([result.result, result.arguments, message]))
 
 
 def _results(run: OpenRun) -> list[CallResult]:

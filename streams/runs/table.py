@@ -77,8 +77,8 @@ class Table:
 
     def fold(self, record: Record) -> None:
         """Apply one input record. One that cannot be read becomes a dead letter; nothing else can go wrong."""
-        fact = self._read(record)
         try:
+            fact = self._read(record)
             cause = fact if isinstance(fact, str) else self._apply(record, fact)
         except Exception as error:  # noqa: BLE001 - a fault of ours in one run must not stop all runs of the partition
             cause = f"internal error: {error!r}"

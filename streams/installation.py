@@ -1,0 +1,46 @@
+"""An installation: its topics on the broker, with its prefix and its tools."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from agents.tools.registry import Registry, load_registry
+from schemas.errors import OrchestratorError
+from schemas.topics import TopicsContract, TopicSpec, load_topics
+from streams import topology
+from streams.kafka.admin import observe
+from streams.kafka.clients import client_options
+from streams.routes import Routes
+from streams.settings import Settings
+
+
+class TopicsMissing(OrchestratorError):
+    """The broker has no {topics}. Run `orchestrator topics apply` (it never deletes) and start again."""
+
+
+def topic_specs(settings: Settings, registry: Registry) -> tuple[TopicSpec, ...]:
+    """List the topics of this installation as they should be, with its prefix: fixed ones and one per tool."""
+    contract: TopicsContract = load_topics()
+    routes = Routes(settings.topic_prefix)
+    specs = (*contract.topics, *contract.for_tools(sorted(registry)))
+    return tuple(spec.model_copy(update={"name": routes.topic(spec.name)}) for spec in specs)
+
+
+async def require_topics(settings: Settings, role: topology.Role) -> None:
+    """Check that the broker has the topics of a role. Raises `TopicsMissing`.
+
+    Without them a role would wait in silence for topics that nobody makes: the broker does not make them by itself.
+    """
+    needed = _needed(settings, role)
+    observed = await observe(client_options(settings), needed)
+    missing = [name for name in needed if name not in observed]
+    if missing:
+        raise TopicsMissing(topics=", ".join(missing))
+
+
+def _needed(settings: Settings, role: topology.Role) -> Sequence[str]:
+    routes = Routes(settings.topic_prefix)
+    names = dict.fromkeys((*role.reads, *role.writes))
+    fixed = [routes.topic(name) for name in names if name != topology.TOOL_CALLS]
+    tools = load_registry(settings.tools) if topology.TOOL_CALLS in names else {}
+    return [*fixed, *(routes.tool_topic(tool) for tool in tools)]
