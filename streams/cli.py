@@ -11,19 +11,19 @@ from typing import Annotated, Any, TypeVar
 
 import orjson
 import typer
-from aiokafka.errors import KafkaConnectionError
+from pydantic import ValidationError
 from rich.console import Console
 
-from schemas.codec import encode
+from schemas.codec import describe, encode
 from schemas.errors import OrchestratorError
 from schemas.request import RequestSubmitted
 from streams import topology
 from streams.ask import ask as ask_and_print
 from streams.ask import await_response
 from streams.cli_topics import topics
-from streams.dev import EXAMPLE_PROMPT, running_broker
+from streams.dev import EXAMPLE_PROMPT
 from streams.dev import dev as run_dev
-from streams.installation import require_topics
+from streams.installation import client_settings, require_topics
 from streams.kafka.clients import client_options
 from streams.kafka.embedded import serve
 from streams.logs import set_up_logs
@@ -63,13 +63,12 @@ def ask(
     mode: Annotated[Mode, typer.Option(help="The model's answer, or one turn's results.")] = Mode.ANSWER,
 ) -> None:
     """Send a prompt, show progress while waiting, print the answer. Exit status 0 only for `completed`."""
-    settings = settings_of_client()
-    request = RequestSubmitted(
-        prompt=prompt,
-        model=model,
-        mode=mode.value,
-        timeout_ms=None if timeout is None else max(1, round(timeout * 1000)),
-    )
+    settings = client_settings()
+    timeout_ms = None if timeout is None else max(1, round(timeout * 1000))
+    try:
+        request = RequestSubmitted(prompt=prompt, model=model, mode=mode.value, timeout_ms=timeout_ms)
+    except ValidationError as error:
+        raise RequestInvalid(reason=describe(error)) from None
     if as_json:
         response = run(await_response(settings, request, Console(stderr=True, highlight=False)))
         sys.stdout.write(orjson.dumps(orjson.loads(encode(response)), option=orjson.OPT_INDENT_2).decode() + "\n")
@@ -85,7 +84,7 @@ def tail(
     count: Annotated[int | None, typer.Option(help="Stop after so many records.", min=1)] = None,
 ) -> None:
     """Follow a topic; every record is one line of JSON."""
-    settings = settings_of_client()
+    settings = client_settings()
     name = Routes(settings.topic_prefix).topic(topic)
     run(follow_topic(client_options(settings), name, from_beginning=from_beginning, count=count))
 
@@ -148,14 +147,6 @@ async def _run_role(settings: Settings, role: topology.Role, process: Role, tool
     await run_role(process, announcement, settings.drain_seconds)
 
 
-def settings_of_client() -> Settings:
-    """Read the settings; without a named broker, that of a running `orchestrator dev` is used."""
-    settings = load_settings()
-    if settings.bootstrap_servers is None:
-        return settings.model_copy(update={"bootstrap_servers": running_broker(settings.data_dir)})
-    return settings
-
-
 def run(work: Coroutine[Any, Any, ResultT]) -> ResultT:
     """Run `work` on the fastest event loop there is here."""
     try:
@@ -169,7 +160,7 @@ def main() -> None:
     """Run the command; an error that we know is one clear line and exit status 2."""
     try:
         app()
-    except (OrchestratorError, KafkaConnectionError) as error:
+    except OrchestratorError as error:
         sys.stderr.write(f"orchestrator: {error}\n")
         sys.exit(2)
 

@@ -9,12 +9,11 @@ from typing import Annotated
 import typer
 
 from agents.tools.registry import load_registry
-from streams.dev import running_broker
-from streams.installation import topic_specs
+from streams.installation import client_settings, topic_specs
 from streams.kafka.admin import apply_plan, observe
 from streams.kafka.clients import client_options
 from streams.kafka.topic_plan import TopicPlan, plan, render
-from streams.settings import Settings, load_settings
+from streams.settings import Settings
 
 topics = typer.Typer(help="Make the broker follow topics.yaml. Never deletes.", no_args_is_help=True)
 
@@ -24,7 +23,7 @@ Replication = Annotated[int | None, typer.Option(help="Copies of each new topic,
 @topics.command("plan")
 def plan_topics(replication: Replication = None) -> None:
     """Show what `apply` would change."""
-    _show(asyncio.run(_plan(_settings(), replication)))
+    _show(asyncio.run(_plan(client_settings(), replication)))
 
 
 @topics.command()
@@ -33,7 +32,7 @@ def apply(
     replication: Replication = None,
 ) -> None:
     """Create what is missing and set what differs."""
-    settings = _settings()
+    settings = client_settings()
     changes = asyncio.run(_plan(settings, replication))
     _show(changes)
     asyncio.run(apply_plan(client_options(settings), changes, allow_more_partitions=allow_more_partitions))
@@ -44,16 +43,9 @@ def apply(
 @topics.command()
 def check(replication: Replication = None) -> None:
     """Exit with status 1 when the broker differs from topics.yaml."""
-    changes = asyncio.run(_plan(_settings(), replication))
+    changes = asyncio.run(_plan(client_settings(), replication))
     _show(changes)
     raise typer.Exit(0 if changes.is_empty else 1)
-
-
-def _settings() -> Settings:
-    settings = load_settings()
-    if settings.bootstrap_servers is None:
-        return settings.model_copy(update={"bootstrap_servers": running_broker(settings.data_dir)})
-    return settings
 
 
 async def _plan(settings: Settings, replication: int | None) -> TopicPlan:

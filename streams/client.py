@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import zlib
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
@@ -16,7 +15,7 @@ from schemas.errors import OrchestratorError
 from schemas.events import RESPONSES, RUN_EVENTS, RunEvent
 from schemas.request import RequestSubmitted
 from schemas.run import RunFinished
-from streams.kafka.clients import new_producer, new_reader
+from streams.kafka.clients import new_producer, new_reader, partitions_of, started
 from streams.outbox import Outbox
 from streams.routes import JSON, Outgoing, Routes
 
@@ -42,10 +41,8 @@ async def follow(
     """
     correlation_id = request.correlation_id or new_correlation_id()
     request = request.model_copy(update={"correlation_id": correlation_id})
-    reader = new_reader(options)
-    await reader.start()
-    try:
-        partition = await _partition_for(reader, routes, str(options["bootstrap_servers"]), correlation_id)
+    async with started(new_reader(options), options["bootstrap_servers"]) as reader:
+        partition = await _partition_for(reader, routes, options["bootstrap_servers"], correlation_id)
         sources = [TopicPartition(topic, partition) for topic in (routes.run_events, routes.responses)]
         reader.assign(sources)
         await reader.seek_to_end(*sources)
@@ -56,19 +53,15 @@ async def follow(
             yield event
             if isinstance(event, RunFinished):
                 return
-    finally:
-        await reader.stop()
 
 
-async def _partition_for(reader: AIOKafkaConsumer, routes: Routes, servers: str, correlation_id: str) -> int:
+async def _partition_for(reader: AIOKafkaConsumer, routes: Routes, servers: object, correlation_id: str) -> int:
     """Choose a partition. Any will do, since a run lives where its request is; the id's checksum spreads them."""
-    async with asyncio.timeout(10):
-        await reader._client.force_metadata_update()  # noqa: SLF001 - a groupless reader learns of topics only when assigned
-        partitions = reader._client.cluster.partitions_for_topic(routes.requests)  # noqa: SLF001 - as above
-    if not partitions:
+    sources = await partitions_of(reader, routes.requests)
+    if not sources:
         raise NoTopics(servers=servers, topic=routes.requests)
-    ordered: list[int] = sorted(partitions)
-    return ordered[zlib.crc32(correlation_id.encode()) % len(ordered)]
+    number: int = sources[zlib.crc32(correlation_id.encode()) % len(sources)].partition
+    return number
 
 
 async def _send(options: Mapping[str, Any], record: Outgoing) -> None:

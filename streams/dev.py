@@ -15,7 +15,7 @@ from rich.console import Console
 from agents.tools.registry import load_registry
 from schemas.request import RequestSubmitted
 from streams.ask import ask
-from streams.installation import topic_specs
+from streams.installation import ADDRESS_FILE, topic_specs
 from streams.kafka.admin import apply_plan, observe
 from streams.kafka.clients import client_options
 from streams.kafka.embedded import EmbeddedBroker
@@ -27,9 +27,6 @@ from streams.supervisor import Supervisor
 ROLES = ("planner", "tools", "aggregator")
 DRAIN_SECONDS = "3"
 """What the roles get to finish their work when Ctrl-C has to be over within ten seconds."""
-
-ADDRESS_FILE = "bootstrap-servers"
-"""In the data folder: where the running broker listens, so that `orchestrator ask` in another terminal finds it."""
 
 EXAMPLE_PROMPT = (
     "Plan my day: what time is it in Tokyo and New York, what is 17*23, "
@@ -98,14 +95,6 @@ async def _keep(broker: EmbeddedBroker, console: Console) -> None:
         code = await broker.wait()
         console.print(f"kafka: the broker ended with status {code} and is started again (log: {broker.log_file})")
         await broker.start()
-
-
-def running_broker(data_dir: Path) -> str | None:
-    """Return where the broker of a running `orchestrator dev` listens, None when there is none."""
-    try:
-        return (data_dir / ADDRESS_FILE).read_text().strip() or None
-    except OSError:
-        return None
 
 
 def _environment(settings: Settings, servers: str) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 
 from agents.tools.registry import Registry, load_registry
@@ -11,11 +12,24 @@ from streams import topology
 from streams.kafka.admin import observe
 from streams.kafka.clients import client_options
 from streams.routes import Routes
-from streams.settings import Settings
+from streams.settings import Settings, load_settings
+
+ADDRESS_FILE = "bootstrap-servers"
+"""In the data folder: where the broker of a running `orchestrator dev` listens."""
 
 
 class TopicsMissing(OrchestratorError):
     """The broker has no {topics}. Run `orchestrator topics apply` (it never deletes) and start again."""
+
+
+def client_settings() -> Settings:
+    """Read the settings as a command for people does: without a named broker, that of a running `orchestrator dev`."""
+    settings = load_settings()
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # what goes wrong is told once, by the command
+    address = settings.data_dir / ADDRESS_FILE
+    if settings.bootstrap_servers is None and address.is_file():
+        return settings.model_copy(update={"bootstrap_servers": address.read_text().strip()})
+    return settings
 
 
 def topic_specs(settings: Settings, registry: Registry) -> tuple[TopicSpec, ...]:

@@ -7,11 +7,10 @@ from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 import orjson
-from aiokafka import TopicPartition
 from aiokafka.structs import ConsumerRecord
 
 from streams.client import NoTopics
-from streams.kafka.clients import new_reader
+from streams.kafka.clients import new_reader, partitions_of, started
 
 
 async def tail(
@@ -56,17 +55,11 @@ def _text(data: bytes | None) -> str | None:
 async def _records(
     options: Mapping[str, Any], topic: str, *, from_beginning: bool
 ) -> AsyncIterator[ConsumerRecord[bytes | None, bytes | None]]:
-    reader = new_reader(options)
-    await reader.start()
-    try:
-        known = await reader._client.fetch_all_metadata()  # noqa: SLF001 - a groupless reader has no public way to ask
-        partitions = known.partitions_for_topic(topic)
-        if not partitions:
+    async with started(new_reader(options), options["bootstrap_servers"]) as reader:
+        sources = await partitions_of(reader, topic)
+        if not sources:
             raise NoTopics(servers=options["bootstrap_servers"], topic=topic)
-        sources = [TopicPartition(topic, number) for number in sorted(partitions)]
         reader.assign(sources)
         await (reader.seek_to_beginning if from_beginning else reader.seek_to_end)(*sources)
         async for record in reader:
             yield record
-    finally:
-        await reader.stop()

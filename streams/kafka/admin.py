@@ -12,6 +12,7 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 
 from schemas.errors import OrchestratorError
+from streams.kafka.clients import BrokerUnreachable
 from streams.kafka.topic_plan import AlterConfig, CreateTopic, ObservedTopic, TopicPlan
 
 LEADER_SECONDS = 30.0
@@ -19,10 +20,6 @@ LEADER_SECONDS = 30.0
 _POLL_SECONDS = 0.05
 _SET_ON_THE_TOPIC = 1
 """`config_source` of a setting made for this topic (DYNAMIC_TOPIC_CONFIG in Kafka's protocol)."""
-
-
-class BrokerUnreachable(OrchestratorError):
-    """No Kafka broker answers at {servers}: {problem}. See that it runs and that the security settings are right."""
 
 
 class MorePartitionsRefused(OrchestratorError):

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from typing import Any
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.coordinator.assignors.abstract import AbstractPartitionAssignor
+from aiokafka.errors import KafkaConnectionError
 from aiokafka.producer import sender
 
 from schemas.errors import OrchestratorError
@@ -25,6 +27,10 @@ BACKOFF_SECONDS = 0.004
 aiokafka's own values (20 ms, then 100 ms) are what a single run spends most of its time in (docs/decisions/0004)."""
 
 sender.BACKOFF_OVERRIDE = BACKOFF_SECONDS
+
+
+class BrokerUnreachable(OrchestratorError):
+    """No Kafka broker answers at {servers}: {problem}. See that it runs and that the security settings are right."""
 
 
 class NoBroker(OrchestratorError):
@@ -96,3 +102,22 @@ _READING: dict[str, Any] = {
     "max_partition_fetch_bytes": MAX_RECORD_BYTES,
     "fetch_max_wait_ms": 500,
 }
+
+
+async def partitions_of(reader: AIOKafkaConsumer, topic: str) -> list[TopicPartition]:
+    """List the partitions of a topic, in order; none when the broker does not have it."""
+    known = await reader._client.fetch_all_metadata()  # noqa: SLF001 - a reader without group has no public way to ask
+    return [TopicPartition(topic, number) for number in sorted(known.partitions_for_topic(topic) or ())]
+
+
+@asynccontextmanager
+async def started(reader: AIOKafkaConsumer, servers: object) -> AsyncIterator[AIOKafkaConsumer]:
+    """Start a reader, and stop it at the end. Raises `BrokerUnreachable`."""
+    try:
+        await reader.start()
+    except KafkaConnectionError as error:
+        raise BrokerUnreachable(servers=servers, problem=error) from error
+    else:
+        yield reader
+    finally:
+        await reader.stop()
