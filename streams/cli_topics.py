@@ -49,9 +49,7 @@ def check(replication: Replication = None) -> None:
 
 
 async def _plan(settings: Settings, replication: int | None) -> TopicPlan:
-    specs = topic_specs(settings, load_registry(settings.tools))
-    if replication is not None:
-        specs = tuple(spec.model_copy(update={"replication": replication}) for spec in specs)
+    specs = topic_specs(settings, load_registry(settings.tools), replication)
     return plan(specs, await observe(client_options(settings), [spec.name for spec in specs]))
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from agents.tools.registry import Registry, load_registry
 from schemas.errors import OrchestratorError
-from schemas.topics import TopicsContract, TopicSpec, load_topics
+from schemas.topics import TopicSpec, load_topics
 from streams import topology
 from streams.kafka.admin import observe
 from streams.kafka.clients import client_options
@@ -32,12 +32,9 @@ def client_settings() -> Settings:
     return settings
 
 
-def topic_specs(settings: Settings, registry: Registry) -> tuple[TopicSpec, ...]:
+def topic_specs(settings: Settings, registry: Registry, replication: int | None = None) -> tuple[TopicSpec, ...]:
     """List the topics of this installation as they should be, with its prefix: fixed ones and one per tool."""
-    contract: TopicsContract = load_topics()
-    routes = Routes(settings.topic_prefix)
-    specs = (*contract.topics, *contract.for_tools(sorted(registry)))
-    return tuple(spec.model_copy(update={"name": routes.topic(spec.name)}) for spec in specs)
+    return load_topics().installation(sorted(registry), prefix=settings.topic_prefix, replication=replication)
 
 
 async def require_topics(settings: Settings, role: topology.Role) -> None:

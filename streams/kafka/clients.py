@@ -15,8 +15,11 @@ from aiokafka.producer import sender
 from schemas.errors import OrchestratorError
 from streams.settings import Settings
 
-MAX_RECORD_BYTES = 4 * 1024 * 1024
-"""Size of the largest record written, in bytes; what topics.yaml allows for every topic but `requests`."""
+MAX_BATCH_BYTES = 4 * 1024 * 1024
+"""What topics.yaml allows for every topic but `requests`, in bytes. The broker counts batches."""
+
+MAX_RECORD_BYTES = MAX_BATCH_BYTES - 16 * 1024
+"""Size of the largest record written, in bytes: a batch of one, with room for what goes around it."""
 
 SESSION_TIMEOUT_MS = 10_000
 HEARTBEAT_INTERVAL_MS = 2_000
@@ -99,7 +102,7 @@ def new_group_member(
 _READING: dict[str, Any] = {
     # Turns, calls and responses are written in transactions: without this, aborted ones would be acted upon.
     "isolation_level": "read_committed",
-    "max_partition_fetch_bytes": MAX_RECORD_BYTES,
+    "max_partition_fetch_bytes": MAX_BATCH_BYTES,
     "fetch_max_wait_ms": 500,
 }
 

@@ -1,0 +1,1 @@
+"""Tests that hold files and documents to the code."""
