@@ -13,6 +13,7 @@ from agents.clock import Clock, milliseconds_until
 from agents.llm.model import CallSealed, CallStarted, ChatModel, Conversation, Finished, ModelError, TextDelta
 from agents.tools.errors import ToolError
 from agents.tools.registry import Registry
+from schemas.base import Json, bounded_depth
 from schemas.codec import encode
 from schemas.failure import Failure, FailureCode
 from schemas.ids import call_id, canonical_json
@@ -24,6 +25,9 @@ from schemas.turn import TurnRecord
 
 MAX_PLAN_BYTES = 1024 * 1024
 """Size of the largest plan, in bytes of JSON: it has to fit into a record together with what becomes of it."""
+
+MAX_NAME_CHARACTERS = 128
+"""How much is kept of the name of a tool that a model makes up. Tools' own names are not longer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,19 +141,21 @@ class Planner:
             draft.confirmations[call.call_id] = self._dispatch(_request_for(turn, call), turn.traceparent)
 
     def _planned(self, turn: Turn, draft: _Draft, sealed: CallSealed) -> PlannedCall:
-        content = canonical_json([sealed.tool, sealed.arguments])
-        name = call_id(turn.correlation_id, turn.turn, sealed.tool, sealed.arguments, draft.seen[content])
+        called = sealed.tool[:MAX_NAME_CHARACTERS]
+        arguments, fault = _writable(sealed.arguments)
+        content = canonical_json([called, arguments])
+        name = call_id(turn.correlation_id, turn.turn, called, arguments, draft.seen[content])
         draft.seen[content] += 1
-        tool = self._registry.get(sealed.tool)
-        allowed = turn.request.tools is None or sealed.tool in turn.request.tools
-        if tool is None or not allowed:
-            error: Failure | None = _unknown_tool(sealed.tool, turn.request.tools or tuple(self._registry))
+        tool = self._registry.get(called)
+        offered = tuple(self._registry) if turn.request.tools is None else turn.request.tools
+        if tool is None or called not in offered:
+            error: Failure | None = _unknown_tool(called, offered)
         else:
-            error = tool.check(sealed.arguments)
+            error = fault or tool.check(arguments)
         return PlannedCall(
             call_id=name,
-            tool=sealed.tool,
-            arguments=sealed.arguments,
+            tool=called,
+            arguments=arguments,
             effect=tool.spec.effect if tool is not None else "pure",
             error=error,
         )
@@ -174,6 +180,15 @@ async def _confirmed(draft: _Draft) -> tuple[PlannedCall, ...]:
     return tuple(
         call.model_copy(update={"dispatched": True}) if confirmed.get(call.call_id) else call for call in draft.calls
     )
+
+
+def _writable(arguments: Json) -> tuple[Json, Failure | None]:
+    """Return the arguments as they can be recorded: null, and why, when no record can hold them."""
+    try:
+        canonical_json(bounded_depth(arguments))
+    except (TypeError, ValueError) as error:
+        return None, Failure(code=FailureCode.INVALID_ARGUMENTS, message=f"the arguments cannot be recorded: {error}")
+    return arguments, None
 
 
 def _unknown_tool(name: str, known: Sequence[str]) -> Failure:

@@ -54,7 +54,7 @@ Int = Annotated[int, Strict()]
 Float = Annotated[float, Strict()]
 Bool = Annotated[bool, Strict()]
 Timestamp = AwareDatetime
-"""A point in time. RFC 3339 text on the wire, with its offset: without one it could not be compared with the broker's."""
+"""A point in time. RFC 3339 text on the wire; without its offset it could not be compared with the broker's time."""
 
 JsonValue = Annotated[Any, AfterValidator(bounded_depth)]
 JsonObject = Annotated[dict[str, Any], AfterValidator(bounded_depth)]

@@ -121,6 +121,10 @@ class Routes:
             # Decompressed it is larger than any record may be. The whole of it stays where the headers say.
             origin += (("dlq-cut-from-bytes", str(len(value)).encode()),)
             value = value[:MAX_DEAD_LETTER_BYTES]
+        if value is None and record.key is None:
+            # aiokafka refuses to write neither key nor value; unwritten it would stop its partition for good.
+            origin += (("dlq-value", b"null"),)
+            value = b""
         key = record.key
         if key is not None and len(key) > MAX_DEAD_LETTER_KEY_BYTES:
             origin += (("dlq-key-cut-from-bytes", str(len(key)).encode()),)

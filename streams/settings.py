@@ -11,6 +11,7 @@ from pydantic import BeforeValidator, Field, SecretStr, ValidationError, model_v
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 from schemas.errors import OrchestratorError
+from schemas.request import MAX_TIMEOUT_MS
 
 ROOT = Path(__file__).resolve().parent.parent
 """The clone or image this runs from."""
@@ -71,11 +72,13 @@ class Settings(BaseSettings):
     """The same for one tool."""
     max_parallel_turns: Count = Field(100, validation_alias="ORCHESTRATOR_MAX_PARALLEL_TURNS")
     """Model turns that one planner process has under way at once."""
-    timeout_ms: Count = Field(60_000, validation_alias="ORCHESTRATOR_TIMEOUT_MS")
+    timeout_ms: Count = Field(60_000, le=MAX_TIMEOUT_MS, validation_alias="ORCHESTRATOR_TIMEOUT_MS")
     """A run's deadline in milliseconds when the request names none. Planner and aggregator need the same value."""
     tool_timeout_ms: Count = Field(5_000, validation_alias="ORCHESTRATOR_TOOL_TIMEOUT_MS")
     """One attempt of one call in milliseconds when the tool names none."""
-    drain_seconds: Annotated[float, Field(ge=0)] = Field(5.0, validation_alias="ORCHESTRATOR_DRAIN_SECONDS")
+    drain_seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)] = Field(
+        5.0, validation_alias="ORCHESTRATOR_DRAIN_SECONDS"
+    )
     """How long a stopping process may finish what it has begun before it leaves it to the next owner."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", validation_alias="ORCHESTRATOR_LOG_LEVEL")
     data_dir: Path = Field(Path(".orchestrator"), validation_alias="ORCHESTRATOR_DATA_DIR")

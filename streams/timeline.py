@@ -46,8 +46,8 @@ def _bar(offset: float | None, took: float | None, whole: float) -> str:
     """Draw where in the run a call lay. A worker's clock may differ from the broker's, so it is kept inside."""
     if offset is None or took is None or whole <= 0:
         return ""
-    start = min(max(0, round(offset / whole * BAR_CHARACTERS)), BAR_CHARACTERS - 1)
-    length = min(max(1, round(took / whole * BAR_CHARACTERS)), BAR_CHARACTERS - start)
+    start = min(round(min(max(0.0, offset / whole), 1.0) * BAR_CHARACTERS), BAR_CHARACTERS - 1)
+    length = min(max(1, round(min(took / whole, 1.0) * BAR_CHARACTERS)), BAR_CHARACTERS - start)
     return "·" * start + "█" * length + "·" * (BAR_CHARACTERS - start - length)
 
 

@@ -6,9 +6,14 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from tests.support.broker import broker_for_tests, delete_topics, in_own_loop
+
+# A time limit per example fails at random where cores are shared; pytest's limit per test stays.
+hypothesis.settings.register_profile("unhurried", deadline=None)
+hypothesis.settings.load_profile("unhurried")
 
 _KAFKA_TESTS = Path(__file__).parent / "kafka"
 
