@@ -5,19 +5,29 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
 from agents.clock import Clock, milliseconds_until
-from agents.llm.model import CallSealed, CallStarted, ChatModel, Conversation, Finished, ModelError, TextDelta
+from agents.llm.model import (
+    CallSealed,
+    CallStarted,
+    ChatModel,
+    Conversation,
+    Finished,
+    ModelCallFailed,
+    ModelError,
+    TextDelta,
+)
 from agents.tools.errors import ToolError
 from agents.tools.registry import Registry
 from schemas.base import Json, bounded_depth
 from schemas.codec import encode
 from schemas.failure import Failure, FailureCode
 from schemas.ids import call_id, canonical_json
-from schemas.plan import PlanCreated, PlanFailed, PlannedCall
+from schemas.plan import MAX_CALLS, PlanCreated, PlanFailed, PlannedCall
 from schemas.request import RequestSubmitted
 from schemas.run import Usage
 from schemas.tool_call import ReplyTo, ToolCallRequested
@@ -88,31 +98,23 @@ class Planner:
         """
         draft = _Draft()
         remaining = milliseconds_until(turn.deadline_at, self._clock())
+        deadline = asyncio.timeout(max(0.0, remaining / 1000))
         try:
-            async with asyncio.timeout(max(0.0, remaining / 1000)):
+            async with deadline:
                 await self._listen(turn, draft)
                 calls = await _confirmed(draft)
-        except TimeoutError:
-            return _failed(turn, draft, FailureCode.DEADLINE_EXCEEDED, "the deadline came before the plan was complete")
+            return _plan_of(turn, draft, calls)
         except ModelError as error:
             return _failed(turn, draft, error.code, str(error), retryable=error.retryable)
         except ToolError as error:  # the request's allowlist names a tool that is not here
             return _failed(turn, draft, error.code, str(error), retryable=error.retryable)
+        except TimeoutError as error:
+            if deadline.expired():
+                message = "the deadline came before the plan was complete"
+                return _failed(turn, draft, FailureCode.DEADLINE_EXCEEDED, message)
+            return _failed(turn, draft, FailureCode.MODEL_FAILED, f"the model timed out: {error}", retryable=True)
         except Exception as error:  # noqa: BLE001 - whatever a model adapter raises must end in an event, not in a stuck run
             return _failed(turn, draft, FailureCode.INTERNAL_ERROR, f"{type(error).__name__}: {error}"[:2000])
-        plan = PlanCreated(
-            correlation_id=turn.correlation_id,
-            turn=turn.turn,
-            calls=calls,
-            text="".join(draft.text) or None,
-            model=draft.finished.model,
-            usage=draft.finished.usage,
-        )
-        size = len(encode(plan))
-        if size > MAX_PLAN_BYTES:
-            message = f"the model wrote {size:,} bytes in one turn, the limit is {MAX_PLAN_BYTES:,}"
-            return _failed(turn, draft, FailureCode.MODEL_FAILED, message)
-        return plan
 
     async def _listen(self, turn: Turn, draft: _Draft) -> None:
         model = self._models.find(turn.request.model)
@@ -123,18 +125,22 @@ class Planner:
             tools=self._registry.specs(turn.request.tools),
             model=turn.request.model or "",
         )
-        async for event in model.stream(conversation):
-            match event:
-                case TextDelta(text):
-                    draft.text.append(text)
-                case CallStarted():
-                    pass  # a call counts once it is sealed
-                case CallSealed():
-                    self._take(turn, draft, event)
-                case Finished():
-                    draft.finished = event
+        async with aclosing(model.stream(conversation)) as events:
+            async for event in events:
+                match event:
+                    case TextDelta(text):
+                        draft.text.append(text)
+                    case CallStarted():
+                        pass  # a call counts once it is sealed
+                    case CallSealed():
+                        self._take(turn, draft, event)
+                    case Finished():
+                        draft.finished = event
 
     def _take(self, turn: Turn, draft: _Draft, sealed: CallSealed) -> None:
+        if len(draft.calls) + sum(len(earlier.calls) for earlier in turn.history) >= MAX_CALLS:
+            reason = f"more than {MAX_CALLS:,} calls in one run; narrow the prompt"
+            raise ModelCallFailed(name=turn.request.model or "default", reason=reason)
         call = self._planned(turn, draft, sealed)
         draft.calls.append(call)
         if call.error is None and call.effect == "pure":
@@ -172,6 +178,22 @@ def _request_for(turn: Turn, call: PlannedCall) -> ToolCallRequested:
         tenant=turn.request.tenant,
         reply_to=turn.reply_to,
     )
+
+
+def _plan_of(turn: Turn, draft: _Draft, calls: tuple[PlannedCall, ...]) -> PlanCreated | PlanFailed:
+    plan = PlanCreated(
+        correlation_id=turn.correlation_id,
+        turn=turn.turn,
+        calls=calls,
+        text="".join(draft.text) or None,
+        model=draft.finished.model,
+        usage=draft.finished.usage,
+    )
+    size = len(encode(plan))
+    if size > MAX_PLAN_BYTES:
+        message = f"the model wrote {size:,} bytes in one turn, the limit is {MAX_PLAN_BYTES:,}"
+        return _failed(turn, draft, FailureCode.MODEL_FAILED, message)
+    return plan
 
 
 async def _confirmed(draft: _Draft) -> tuple[PlannedCall, ...]:

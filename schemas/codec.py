@@ -10,6 +10,10 @@ from pydantic import ValidationError
 
 from schemas.base import Event, Json
 
+MAX_GROWTH = 5
+SURELY_SMALL_BYTES = 128 * 1024
+"""How much a JSON text can grow when it is read and written again, and up to which size nobody needs to measure."""
+
 MAX_PROBLEMS = 5
 """How many problems of one record a message names before it stops."""
 
@@ -30,6 +34,15 @@ class Malformed:
 def encode(event: Event) -> bytes:
     """Write an event as UTF-8 JSON. Field order is that of the class, so equal events give equal bytes."""
     return orjson.dumps(event.model_dump(), option=orjson.OPT_UTC_Z)
+
+
+def rewritten_size(event: Event, value: bytes | None) -> int:
+    """Tell how many bytes an event that was read from `value` takes when it is written again, at most.
+
+    Numbers may grow: `1e15` comes back as `1000000000000000.0`. It is measured only where that could matter.
+    """
+    read = len(value or b"")
+    return read * MAX_GROWTH if read < SURELY_SMALL_BYTES else len(encode(event))
 
 
 class Codec(Generic[EventT_co]):

@@ -11,6 +11,9 @@ from schemas.failure import Failure
 from schemas.run import Usage
 from schemas.tool_spec import Effect
 
+MAX_CALLS = 1000
+"""How many calls a run may make, over all its turns: its response has to fit into a record."""
+
 
 class PlannedCall(Model):
     """One call of a plan.

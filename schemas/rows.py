@@ -33,7 +33,8 @@ class RunRow(Event):
 
     Opened by its request or by the first run event, whichever is read first; `request` is None until the request is.
     `turn` is the turn being planned or run, `turns[i]` the plan of turn i + 1. `last_at` is the latest broker time of
-    anything that was applied. `settled_at`: when the first turn was over although the request was still unread.
+    anything applied to this row; outcomes have their own, so that they do not rewrite it. `settled_at`: when the first
+    turn was over although the request was still unread.
     """
 
     type: Literal["row.run"] = "row.run"
@@ -55,8 +56,8 @@ class CallRow(Event):
     """A call of an open run: what the plan says of it and how it ended.
 
     `call` and `turn` are None while only the outcome is known (the worker was faster than the plan); when the run ends
-    so, the plan that made the call lost and the call is an orphan. `late`: it came after the run's `settled_at`, and
-    counts only if the request, once read, lets the run go on.
+    so, the plan that made the call lost and the call is an orphan. `outcome_at` is the broker time of the outcome.
+    `late`: it came after the run's `settled_at`, and counts only if the request, once read, lets the run go on.
     """
 
     type: Literal["row.call"] = "row.call"
@@ -65,6 +66,7 @@ class CallRow(Event):
     turn: Annotated[Int, Field(ge=1)] | None = None
     call: PlannedCall | None = None
     outcome: Annotated[ToolCallSucceeded | ToolCallFailed | ToolCallTimedOut, Field(discriminator="type")] | None = None
+    outcome_at: Timestamp | None = None
     late: Bool = False
 
 

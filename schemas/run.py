@@ -13,11 +13,15 @@ RunStatus = Literal["completed", "partial", "failed", "timed_out", "cancelled", 
 CallStatus = Literal["succeeded", "failed", "timed_out", "cancelled", "skipped", "superseded"]
 
 
+Tokens = Annotated[Int, Field(ge=0, le=10**12)]
+"""A count of tokens. Bounded, so that the sum over a run's turns is still a number JSON can carry."""
+
+
 class Usage(Model):
     """Tokens, as the provider counted them."""
 
-    input_tokens: Annotated[Int, Field(ge=0)] = 0
-    output_tokens: Annotated[Int, Field(ge=0)] = 0
+    input_tokens: Tokens = 0
+    output_tokens: Tokens = 0
 
     def __add__(self, other: Usage) -> Usage:
         """Sum of both."""

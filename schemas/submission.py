@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from pydantic import TypeAdapter, ValidationError
 
 from schemas.base import MAX_ID_CHARACTERS, Id, Json
-from schemas.codec import Malformed
+from schemas.codec import Malformed, rewritten_size
 from schemas.events import REQUESTS
 from schemas.failure import Failure, FailureCode
 from schemas.ids import derived_correlation_id
@@ -53,7 +53,7 @@ def read_submission(record: Record, default_timeout_ms: int) -> Submission | Rej
     key is `Unidentified`: nobody could know the id an answer would carry.
     """
     decoded = REQUESTS.decode(record.value)
-    size = len(record.value or b"")
+    size = rewritten_size(decoded, record.value) if isinstance(decoded, RequestSubmitted) else 0
     if isinstance(decoded, RequestSubmitted) and size <= MAX_REQUEST_BYTES:
         timeout = timedelta(milliseconds=decoded.timeout_ms or default_timeout_ms)
         return Submission(

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
-from schemas.base import Bool, Int, JsonObject, Model
+from schemas.base import Int, JsonObject, Model
 
 ToolName = Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.\-]*$")]
 
@@ -20,8 +20,7 @@ class ToolSpec(Model):
 
     `parameters` is a JSON Schema (draft 2020-12) of type object; arguments are validated against it strictly.
     `timeout_ms` bounds one attempt; None means `ORCHESTRATOR_TOOL_TIMEOUT_MS`. `toolset` is the deployment unit that
-    runs it. `at_most_once`: when a worker dies in the middle the call ends `failed` with code `outcome_unknown`
-    instead of being run again.
+    runs it.
     """
 
     name: ToolName
@@ -30,4 +29,3 @@ class ToolSpec(Model):
     effect: Effect = "pure"
     timeout_ms: Annotated[Int, Field(gt=0)] | None = None
     toolset: str = "default"
-    at_most_once: Bool = False

@@ -9,7 +9,7 @@ Errors:
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias
 
@@ -73,7 +73,7 @@ ModelEvent: TypeAlias = TextDelta | CallStarted | CallSealed | Finished
 class ChatModel(Protocol):
     """A model that can be asked for one turn."""
 
-    def stream(self, conversation: Conversation) -> AsyncIterator[ModelEvent]:
+    def stream(self, conversation: Conversation) -> AsyncGenerator[ModelEvent, None]:
         """Stream one turn, ending with `Finished`. Raises `ModelError` and nothing else."""
         ...
 

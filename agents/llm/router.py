@@ -7,6 +7,9 @@ from types import MappingProxyType
 
 from agents.llm.model import ChatModel, ModelUnknown
 
+PROVIDERS_TO_COME = frozenset({"anthropic", "openai"})
+"""Names that the wire contract keeps free for them."""
+
 
 class Router:
     """The models of this process, by provider."""
@@ -24,5 +27,6 @@ class Router:
         model = self._providers.get(provider)
         if model is None:
             known = ", ".join(sorted(self._providers))
-            raise ModelUnknown(name=wanted, reason=f"this installation has {known}")
+            later = f"{provider} comes with a later version, " if provider in PROVIDERS_TO_COME else ""
+            raise ModelUnknown(name=wanted, reason=f"{later}this installation has {known}")
         return model

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, Iterator
 from typing import Final
 
 from agents.llm.model import CallSealed, CallStarted, Conversation, Finished, ModelCallFailed, ModelEvent, TextDelta
@@ -24,7 +24,7 @@ class ScriptedModel:
         """Take a script; without one, the built-in one."""
         self.script = Script.load() if script is None else script
 
-    async def stream(self, conversation: Conversation) -> AsyncIterator[ModelEvent]:
+    async def stream(self, conversation: Conversation) -> AsyncGenerator[ModelEvent, None]:
         """Stream one turn: the calls one after the other or the answer in pieces, then `Finished`.
 
         Raises `ModelCallFailed` (terminal) when the script has no entry for the prompt, no such turn, or a template

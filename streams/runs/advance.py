@@ -40,7 +40,7 @@ def _settled(run: OpenRun) -> OpenRun:
     row = run.row
     if row.settled_at is not None or row.ending is not None or not row.turns or not _is_turn_over(run):
         return run
-    return replace(run, row=row.model_copy(update={"settled_at": row.last_at}))
+    return replace(run, row=row.model_copy(update={"settled_at": run.last_at}))
 
 
 def _as_if_request_came_first(run: OpenRun) -> OpenRun:

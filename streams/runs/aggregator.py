@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable
 
 from aiokafka import ConsumerRebalanceListener, TopicPartition
 from aiokafka.coordinator.assignors.range import RangePartitionAssignor
+from aiokafka.errors import KafkaError
 from aiokafka.structs import ConsumerRecord
 from structlog.stdlib import get_logger
 
@@ -14,7 +15,7 @@ from agents.clock import Clock, system_clock
 from schemas.errors import OrchestratorError
 from schemas.record import Record
 from streams import topology
-from streams.kafka.clients import client_options, new_group_member, new_producer
+from streams.kafka.clients import client_options, new_group_member, new_producer, topics_of
 from streams.outbox import Outbox
 from streams.routes import Routes
 from streams.runs.partition import Aggregation, Partition
@@ -24,6 +25,8 @@ log = get_logger()
 
 POLL_MS = 500
 MAX_POLL_RECORDS = 2_000
+LOOK_UP_SECONDS = 5.0
+"""How often the list of topics is read again."""
 
 
 class PartitionsNotTogether(OrchestratorError):
@@ -57,7 +60,21 @@ class Aggregator(ConsumerRebalanceListener):
         self._consumer = new_group_member(
             self._options, self._group, RangePartitionAssignor, max_poll_records=MAX_POLL_RECORDS
         )
-        self._shared = Aggregation(
+        try:
+            await self._producer.start()
+            self._shared = await self._share()
+            self._consumer.subscribe([self._routes.requests, self._routes.run_events], listener=self)
+            await self._consumer.start()
+        except BaseException:
+            await self._consumer.stop()
+            await self._producer.stop()
+            raise
+        self._poll = asyncio.create_task(self._poll_forever(), name="aggregator poll")
+        self._lookup = asyncio.create_task(self._look_up_topics(), name="aggregator topics")
+        self._lookup.add_done_callback(self._report)
+
+    async def _share(self) -> Aggregation:
+        return Aggregation(
             options=self._options,
             routes=self._routes,
             group=self._group,
@@ -65,16 +82,9 @@ class Aggregator(ConsumerRebalanceListener):
             outbox=Outbox(self._producer),
             clock=self._clock,
             default_timeout_ms=self._settings.timeout_ms,
+            topics=await topics_of(self._producer),
             report=self._report,
         )
-        self._consumer.subscribe([self._routes.requests, self._routes.run_events], listener=self)
-        await self._producer.start()
-        try:
-            await self._consumer.start()
-        except BaseException:
-            await self._producer.stop()
-            raise
-        self._poll = asyncio.create_task(self._poll_forever(), name="aggregator poll")
 
     async def wait(self) -> None:
         """Wait until the role fails; raises what it failed of."""
@@ -89,7 +99,8 @@ class Aggregator(ConsumerRebalanceListener):
         if self._poll is None:
             return
         self._poll.cancel()
-        await asyncio.gather(self._poll, return_exceptions=True)
+        self._lookup.cancel()
+        await asyncio.gather(self._poll, self._lookup, return_exceptions=True)
         await self._close_all()
         await self._consumer.stop()
         await self._producer.stop()
@@ -136,6 +147,18 @@ class Aggregator(ConsumerRebalanceListener):
             self._announce.cancel()
         owned, self._partitions = self._partitions, {}
         await asyncio.gather(*(partition.close() for partition in owned.values()))
+
+    async def _look_up_topics(self) -> None:
+        """Keep the list of the broker's topics, for `Table` to know which tools can be called."""
+        while True:
+            await asyncio.sleep(LOOK_UP_SECONDS)
+            try:
+                known = await topics_of(self._producer)
+            except KafkaError as error:
+                log.warning("the broker's topics could not be listed", error=repr(error))
+                continue
+            self._shared.topics.intersection_update(known)
+            self._shared.topics.update(known)
 
     async def _poll_forever(self) -> None:
         while True:

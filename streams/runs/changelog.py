@@ -13,10 +13,11 @@ from schemas.codec import Malformed
 from schemas.errors import OrchestratorError
 from schemas.events import RUNS_CHANGELOG, Row
 from schemas.rows import CallRow, FinishedRow, RunRow
-from streams.kafka.clients import new_reader
+from streams.kafka.clients import new_reader, started
 from streams.runs.run import OpenRun, Run, row_key
 
-LOAD_TIMEOUT_SECONDS = 120.0
+STALL_SECONDS = 30.0
+"""How long reading may make no progress. The whole may take as long as it takes."""
 
 
 class ChangelogUnreadable(OrchestratorError):
@@ -34,18 +35,15 @@ async def load_runs(options: Mapping[str, Any], topic: str, partition: int) -> d
     """
     rows: dict[str, Row] = {}
     source = TopicPartition(topic, partition)
-    reader = new_reader(options)
-    await reader.start()
-    try:
+    async with started(new_reader(options), options["bootstrap_servers"]) as reader:
         reader.assign([source])
-        async with asyncio.timeout(LOAD_TIMEOUT_SECONDS):
-            await reader.seek_to_beginning(source)
-            end = (await reader.end_offsets([source]))[source]
+        await reader.seek_to_beginning(source)
+        end = (await reader.end_offsets([source]))[source]
+        async with asyncio.timeout(STALL_SECONDS) as stall:
             while await reader.position(source) < end:
                 for record in (await reader.getmany(source, timeout_ms=200)).get(source, ()):
                     _put(rows, record.key, record.value, (topic, partition, record.offset))
-    finally:
-        await reader.stop()
+                    stall.reschedule(asyncio.get_running_loop().time() + STALL_SECONDS)
     return runs_of(rows.values())
 
 

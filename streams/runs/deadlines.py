@@ -24,10 +24,9 @@ class Deadlines:
         """Return the soonest deadline, None when no run is watched."""
         return self._heap[0][0] if self._heap else None
 
-    def pop_due(self, now: datetime) -> list[tuple[str, datetime]]:
-        """Take out the runs whose deadline is at or before `now`."""
+    def pop_due(self, now: datetime) -> list[str]:
+        """Take out the runs whose deadline is at or before `now`, soonest first."""
         due = []
         while self._heap and self._heap[0][0] <= now:
-            deadline, correlation_id = heapq.heappop(self._heap)
-            due.append((correlation_id, deadline))
+            due.append(heapq.heappop(self._heap)[1])
         return due

@@ -35,7 +35,8 @@ RIDE_SECONDS = 0.010
 """How long a fact that nobody waits for may wait for a transaction to ride in."""
 
 MAX_PENDING_RECORDS = 5_000
-"""How many records may be folded beyond the last commit before reading pauses."""
+MAX_PENDING_BYTES = 16 * 1024 * 1024
+"""How much may be folded beyond the last commit before reading pauses: what one transaction has to write in time."""
 
 CLOSE_SECONDS = 5.0
 """How long the transaction under way may take to finish when the partition is given up."""
@@ -43,8 +44,8 @@ CLOSE_SECONDS = 5.0
 DEADLINE_SECONDS = 0.1
 """How often, at least, it is looked whether a sooner deadline has come up meanwhile."""
 
-REOPEN_SECONDS = 0.5
-"""Pause before a partition that erred is opened again."""
+REOPEN_SECONDS = (0.2, 0.5, 2.0, 10.0)
+"""Pauses before a partition that erred is opened again: the first time, the second, ... until a commit succeeds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +59,8 @@ class Aggregation:
     outbox: Outbox
     clock: Clock
     default_timeout_ms: int
+    topics: set[str]
+    """Topics the broker has, looked up again every few seconds: a call for another one fails instead of waiting."""
     report: Callable[[asyncio.Task[None]], None]
     """Told of every partition whose task has ended, so that a fault ends the role instead of a partition in silence."""
 
@@ -76,6 +79,7 @@ class Partition:
         self._urgent = asyncio.Event()
         self._closing = asyncio.Event()
         self._paused = False
+        self._failures = 0
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -108,7 +112,8 @@ class Partition:
         if table.pending.is_urgent:
             self._urgent.set()
         self._arrived.set()
-        if table.pending.folded > MAX_PENDING_RECORDS and not self._paused:
+        pending = table.pending
+        if not self._paused and (pending.folded > MAX_PENDING_RECORDS or pending.bytes > MAX_PENDING_BYTES):
             self._shared.consumer.pause(*self._inputs)
             self._paused = True
 
@@ -124,8 +129,15 @@ class Partition:
                 log.warning("fenced by another owner", partition=self.number)
                 await self._wait(SESSION_TIMEOUT_MS / 1000)
             except (KafkaError, NotPublished, OSError, TimeoutError, IllegalStateError, OrchestratorError) as error:
-                log.warning("a partition is thrown away and opened again", partition=self.number, error=repr(error))
-                await self._wait(REOPEN_SECONDS)
+                pause = REOPEN_SECONDS[min(self._failures, len(REOPEN_SECONDS) - 1)]
+                self._failures += 1
+                log.warning(
+                    "a partition is thrown away and opened again",
+                    partition=self.number,
+                    error=repr(error),
+                    failures=self._failures,
+                )
+                await self._wait(pause)
             finally:
                 self._forget()
                 if writer is not None:
@@ -145,7 +157,7 @@ class Partition:
         except BaseException:
             await writer.close()
             raise
-        table = Table(self.number, shared.routes, shared.default_timeout_ms, runs)
+        table = Table(self.number, shared.routes, shared.default_timeout_ms, runs, shared.topics)
         self._table = table
         shared.consumer.resume(*self._inputs)
         self.opened.set()
@@ -153,16 +165,20 @@ class Partition:
         return writer
 
     async def _serve(self, writer: Writer) -> None:
-        deadlines = asyncio.create_task(self._watch_deadlines(), name=f"deadlines {self.number}")
-        commits = asyncio.create_task(self._commit_batches(writer), name=f"commits {self.number}")
+        """Commit and watch deadlines until closed in order, which ends the commits, or until one of the two fails."""
+        tasks = {
+            asyncio.create_task(self._commit_batches(writer), name=f"commits {self.number}"),
+            asyncio.create_task(self._watch_deadlines(), name=f"deadlines {self.number}"),
+        }
         try:
-            await asyncio.wait({deadlines, commits}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            deadlines.cancel()
-            results = await asyncio.gather(deadlines, commits, return_exceptions=True)
-        for result in results:
-            if isinstance(result, Exception):
-                raise result
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks)
+        for task in tasks:
+            if not task.cancelled():
+                task.result()
 
     async def _commit_batches(self, writer: Writer) -> None:
         """Commit at once what ends or advances a run; let other facts ride along, at most `RIDE_SECONDS` late."""
@@ -183,6 +199,7 @@ class Partition:
             if batch.is_empty:
                 continue
             await writer.write(batch)
+            self._failures = 0
             if self._paused:
                 self._shared.consumer.resume(*self._inputs)
                 self._paused = False

@@ -13,7 +13,7 @@ from schemas.run import CallResult, CallStatus, RunFinished, RunStatus
 from schemas.submission import Rejection
 from streams.runs.run import OpenRun, result_of
 
-MAX_RESULTS_BYTES = 3 * 512 * 1024
+MAX_RESULTS_BYTES = 1024 * 1024
 """How much JSON of results a response holds. With an answer and metadata of 1 MiB each it still fits into a record."""
 
 UNFINISHED: dict[Ending, tuple[CallStatus, Failure]] = {
@@ -35,6 +35,7 @@ def response(run: OpenRun) -> RunFinished:
         raise AssertionError(message)
     results = _results(run)
     status, error = _verdict(run, results)
+    finished_at = run.last_at
     return RunFinished(
         correlation_id=row.correlation_id,
         status=status,
@@ -44,8 +45,8 @@ def response(run: OpenRun) -> RunFinished:
         turns=len(row.turns),
         usage=row.usage,
         submitted_at=row.submitted_at,
-        finished_at=row.last_at,
-        duration_ms=milliseconds_between(row.submitted_at, row.last_at),
+        finished_at=finished_at,
+        duration_ms=milliseconds_between(row.submitted_at, finished_at),
         user_id=row.request.user_id,
         tenant=row.request.tenant,
         metadata=row.request.metadata,
@@ -74,14 +75,13 @@ def bounded_results(results: Sequence[CallResult], limit: int) -> list[CallResul
         message = f"the result ({sizes[index]:,} bytes) does not fit: all results of a run share {limit:,} bytes"
         error = Failure(code=FailureCode.RESULT_TOO_LARGE, message=message)
         bounded[index] = results[index].model_copy(update={"result": None, "arguments": None, "error": error})
-        total -= sizes[index]
+        total -= sizes[index] - _size_of(bounded[index])
     return bounded
 
 
 def _size_of(result: CallResult) -> int:
-    """Bytes of JSON of all in it that has no fixed size."""
-    message = result.error.message if result.error is not None else None
-    return len(orjson.dumps([result.result, result.arguments, message]))
+    """Bytes of JSON."""
+    return len(orjson.dumps(result.model_dump()))
 
 
 def _results(run: OpenRun) -> list[CallResult]:
@@ -117,6 +117,9 @@ def _verdict_of_end(
 ) -> tuple[RunStatus, Failure | None]:
     wants_answer = run.row.request is not None and run.row.request.mode == "answer"
     answered = bool(run.row.turns) and not run.row.turns[-1].call_ids
+    if wants_answer and answered and not run.row.turns[-1].text:
+        error = Failure(code=FailureCode.MODEL_FAILED, message="the model gave neither calls nor an answer")
+        return ("partial" if succeeded else "failed"), error
     if wants_answer and not answered:
         message = f"the model still called tools after {len(run.row.turns)} turns: raise max_turns or narrow the prompt"
         error = Failure(code=FailureCode.MAX_TURNS_REACHED, message=message)

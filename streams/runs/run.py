@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from types import MappingProxyType
 
 from schemas.events import Row
@@ -21,6 +22,12 @@ class OpenRun:
 
     row: RunRow
     calls: Mapping[str, CallRow] = field(default_factory=lambda: NO_CALLS)
+
+    @property
+    def last_at(self) -> datetime:
+        """Latest broker time of anything that was applied to the run."""
+        outcomes = (call.outcome_at for call in self.calls.values() if call.outcome_at is not None)
+        return max((self.row.last_at, *outcomes))
 
     def planned_calls(self, turn: int) -> list[CallRow]:
         """Rows of the calls of turn `turn` (from 1), in the order the model made them."""

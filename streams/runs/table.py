@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import assert_never
 
 from structlog.stdlib import get_logger
 
-from schemas.codec import Malformed, encode
+from schemas.codec import Malformed, encode, rewritten_size
 from schemas.control import DeadlineReached
 from schemas.events import RUN_EVENTS, Row, RunEvent
 from schemas.failure import Failure, FailureCode
@@ -24,9 +24,9 @@ from streams.runs.run import OpenRun, Run, changed_rows
 
 log = get_logger()
 
-MAX_EVENT_BYTES = 5 * 256 * 1024
-"""Size of the largest run event that is folded, in bytes of JSON. Rows hold plan and outcome of a call together, and
-have to fit into a record."""
+MAX_EVENT_BYTES = 1024 * 1024
+"""Size of the largest run event that is folded, in bytes of JSON as we write it. Rows hold a request and an answer, or
+plan and outcome of a call, together, and have to fit into a record (`MAX_RECORD_BYTES`)."""
 
 ALREADY_KNOWN = "its correlation id already names a run"
 
@@ -40,7 +40,8 @@ class Batch:
     offsets: dict[str, int] = field(default_factory=dict)
     """Next offset to read, by input topic."""
     folded: int = 0
-    """How many input records this batch stands for."""
+    """How many input records this batch stands for, and how many bytes of value they had."""
+    bytes: int = 0
 
     @property
     def is_empty(self) -> bool:
@@ -56,8 +57,16 @@ class Batch:
 class Table:
     """The runs of one partition: folds records, and keeps what the next transaction has to write."""
 
-    def __init__(self, partition: int, routes: Routes, default_timeout_ms: int, runs: Mapping[str, Run]) -> None:
-        """Start from the runs that the changelog holds."""
+    def __init__(
+        self,
+        partition: int,
+        routes: Routes,
+        default_timeout_ms: int,
+        runs: Mapping[str, Run],
+        topics: Collection[str],
+    ) -> None:
+        """Start from the runs that the changelog holds. `topics` are those the broker has; it may change meanwhile."""
+        self._topics = topics
         self.partition = partition
         self.deadlines = Deadlines()
         self._routes = routes
@@ -87,6 +96,7 @@ class Table:
             self.pending.records.append(self._routes.dead_letter(record, cause))
         self.pending.offsets[record.topic] = record.offset + 1
         self.pending.folded += 1
+        self.pending.bytes += len(record.value or b"")
 
     def take_batch(self) -> Batch:
         """Hand over what is to be written and start an empty batch."""
@@ -97,8 +107,8 @@ class Table:
         """Say, as records to publish, whose time is up at `now`."""
         return [
             self._routes.deadline(DeadlineReached(correlation_id=name, deadline_at=deadline), self.partition)
-            for name, deadline in self.deadlines.pop_due(now)
-            if isinstance(self._runs.get(name), OpenRun)
+            for name in self.deadlines.pop_due(now)
+            if (deadline := _deadline(self._runs.get(name))) is not None
         ]
 
     def _read(self, record: Record) -> Fact | str:
@@ -109,7 +119,8 @@ class Table:
         event = RUN_EVENTS.decode(record.value)
         if isinstance(event, Malformed):
             return event.reason
-        return event if len(record.value or b"") <= MAX_EVENT_BYTES else _too_large(event, len(record.value or b""))
+        size = rewritten_size(event, record.value)
+        return event if size <= MAX_EVENT_BYTES else _too_large(event, size)
 
     def _apply(self, record: Record, fact: Fact) -> str | None:
         """Fold a fact; return the cause of a dead letter. What may fail comes first, so a failure changes nothing."""
@@ -117,6 +128,7 @@ class Table:
         before = self._runs.get(name)
         transition = reduce(before, fact, record.at)
         if transition.run is before:
+            self._watch_again(fact, record.at, before)
             return f"rejected, and {ALREADY_KNOWN}: {fact.error.message}" if isinstance(fact, Rejection) else None
         trace = _traceparent(before) or _traceparent(transition.run) or record.traceparent
         records = [self._record_for(command, transition, trace) for command in transition.commands]
@@ -129,13 +141,26 @@ class Table:
     def _record_for(self, command: Command, transition: Transition, trace: str | None) -> Outgoing:
         match command:
             case DispatchCall():
-                return self._routes.call(self._call(command, transition.run), trace)
+                return self._dispatch(self._call(command, transition.run), trace)
             case RequestTurn(turn):
                 return self._routes.turn(turn, self.partition, trace)
             case Respond(response):
                 return self._routes.response(response, self.partition, trace)
             case _:
                 assert_never(command)
+
+    def _dispatch(self, call: ToolCallRequested, trace: str | None) -> Outgoing:
+        """Address a call to its tool's topic, or its failure to the run when nobody has such a topic.
+
+        Writing to a topic that is not there waits in vain, and no run of the partition would go on.
+        """
+        if self._routes.tool_topic(call.tool) in self._topics:
+            return self._routes.call(call, trace)
+        error = Failure(code=FailureCode.UNKNOWN_TOOL, message=f"the broker has no topic for the tool {call.tool!r}")
+        outcome = ToolCallFailed(
+            correlation_id=call.correlation_id, call_id=call.call_id, tool=call.tool, attempts=0, error=error
+        )
+        return self._routes.outcome(call, outcome, trace)
 
     def _call(self, command: DispatchCall, run: Run) -> ToolCallRequested:
         if not isinstance(run, OpenRun) or run.row.request is None or run.row.deadline_at is None:
@@ -151,6 +176,11 @@ class Table:
             tenant=run.row.request.tenant,
             reply_to=self._routes.reply_to(self.partition),
         )
+
+    def _watch_again(self, fact: Fact, at: datetime, run: Run | None) -> None:
+        """Watch a run whose deadline was announced too early: our clock is ahead of the broker's by the difference."""
+        if isinstance(fact, DeadlineReached) and isinstance(run, OpenRun) and run.row.ending is None:
+            self.deadlines.push(fact.correlation_id, fact.deadline_at + (fact.deadline_at - at))
 
     def _watch_deadline(self, name: str, before: Run | None, after: Run) -> None:
         deadline = _deadline(after)

@@ -17,6 +17,9 @@ from streams.runs.table import Batch, encode_rows
 
 log = get_logger()
 
+WRITE_SECONDS = 25.0
+"""How long a transaction may take. The broker aborts it a little later (`transaction_timeout_ms`)."""
+
 STOP_TIMEOUT_SECONDS = 5.0
 
 
@@ -47,6 +50,10 @@ class Writer:
         After any error the outcome is unknown: this writer must be thrown away and the table loaded again. Retrying
         with it could tear the transaction in two.
         """
+        async with asyncio.timeout(WRITE_SECONDS):
+            await self._write(batch)
+
+    async def _write(self, batch: Batch) -> None:
         await self._producer.begin_transaction()
         records = [*encode_rows(batch.rows, self._routes.runs_changelog, self._partition), *batch.records]
         confirmations = [await send(self._producer, record) for record in records]

@@ -47,7 +47,7 @@ def run(*command: str) -> subprocess.CompletedProcess[str]:
 
 def unknown_word(command_line: list[str]) -> str | None:
     """Return the first word of a command line that the command `orchestrator` does not have."""
-    command: Any = typer.main.get_command(importlib.import_module("streams.cli").app)
+    command: Any = typer.main.get_command(importlib.import_module("streams.cli_commands").app)
     for word in command_line:
         if word not in getattr(command, "commands", {}):
             return word

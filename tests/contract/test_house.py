@@ -19,7 +19,7 @@ PYPROJECT = (ROOT / "pyproject.toml").read_text()
 PROJECT = tomllib.loads(PYPROJECT)
 LOCKS = sorted((ROOT / "locks").glob("*.txt"))
 PACKAGES = ["schemas", "agents", "streams"]
-SCHEMAS_MAY_IMPORT = {"orjson", "pydantic", "yaml"}
+SCHEMAS_MAY_IMPORT = {"orjson", "pydantic", "pydantic_core", "yaml"}
 
 WHERE_FROM = """
 import importlib, importlib.metadata, pathlib, sys

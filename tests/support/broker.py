@@ -77,7 +77,7 @@ def _container() -> Iterator[str]:
         KAFKA_AUTO_CREATE_TOPICS_ENABLE="false",
     )
     # The engine's own form for one address; testcontainers' types know port numbers only.
-    container.ports = {f"{port}/tcp": ("127.0.0.1", port)}  # type: ignore[dict-item]
+    container.ports = {f"{port}/tcp": ("127.0.0.1", port)}  # type: ignore[dict-item]  # its types are narrower than what it takes
     container.waiting_for(LogMessageWaitStrategy("Kafka Server started").with_startup_timeout(60))
     with container:
         yield f"127.0.0.1:{port}"

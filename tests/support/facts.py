@@ -98,9 +98,9 @@ def cancelled(reason: str | None = None) -> CancelRequested:
     return CancelRequested(correlation_id=RUN, reason=reason)
 
 
-def deadline() -> DeadlineReached:
-    """The run's time is up."""
-    return DeadlineReached(correlation_id=RUN, deadline_at=at(60_000))
+def deadline(ms: float = 0) -> DeadlineReached:
+    """The run's time, `ms` after `START`, is up."""
+    return DeadlineReached(correlation_id=RUN, deadline_at=at(ms))
 
 
 @dataclass(slots=True)

@@ -20,7 +20,7 @@ from agents.llm.scripted import ScriptedModel
 from agents.tools.registry import Registry
 from agents.tools.tool import Tool
 from streams import topology
-from streams.assembly import topic_specs
+from streams.installation import topic_specs
 from streams.kafka.admin import apply_plan, observe
 from streams.kafka.topic_plan import plan
 from streams.planner_app import PlannerRole

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 
 from agents.llm.model import CallSealed, Conversation, Finished, ModelEvent, TextDelta
 from schemas.base import Json
@@ -41,7 +41,7 @@ class StepModel:
         self._steps.put_nowait(None)
         return self
 
-    async def stream(self, conversation: Conversation) -> AsyncIterator[ModelEvent]:
+    async def stream(self, conversation: Conversation) -> AsyncGenerator[ModelEvent, None]:
         """Yield what is put in until the turn ends."""
         self.asked.append(conversation)
         while (step := await self._steps.get()) is not None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Generator
+from collections.abc import AsyncGenerator, Awaitable, Generator
 from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 
-from agents.llm.model import ChatModel, ModelCallFailed, ModelUnknown
+from agents.llm.model import ChatModel, Conversation, ModelCallFailed, ModelEvent, ModelUnknown
 from agents.llm.router import Router
 from agents.planner import MAX_NAME_CHARACTERS, MAX_PLAN_BYTES, Planner, Turn
 from agents.tools.registry import Registry
@@ -19,7 +19,7 @@ from schemas.codec import encode
 from schemas.events import RUN_EVENTS
 from schemas.failure import FailureCode
 from schemas.ids import call_id
-from schemas.plan import PlanCreated, PlanFailed, PlannedCall
+from schemas.plan import MAX_CALLS, PlanCreated, PlanFailed, PlannedCall
 from schemas.request import RequestSubmitted
 from schemas.run import Usage
 from schemas.tool_call import ReplyTo, ToolCallRequested
@@ -383,3 +383,46 @@ def test_a_broker_that_does_not_confirm_cannot_hold_a_plan_beyond_its_deadline()
     plan = run_virtually(story())
     assert isinstance(plan, PlanFailed)
     assert plan.error.code == FailureCode.DEADLINE_EXCEEDED
+
+
+async def test_an_answer_that_no_record_can_hold_fails_the_plan() -> None:
+    """A lone surrogate cannot be written as UTF-8: the run ends with a reason instead of waiting for its deadline."""
+    assert (await failed(StepModel().text("x\ud800y").finish())).error.code == FailureCode.INTERNAL_ERROR
+
+
+async def test_a_model_that_times_out_by_itself_is_not_the_deadline() -> None:
+    """The reader must know whether more time would have helped."""
+    error = (await failed(StepModel().fail(TimeoutError("read timed out")))).error
+    assert (error.code, error.retryable) == (FailureCode.MODEL_FAILED, True)
+
+
+async def test_a_run_makes_at_most_a_thousand_calls() -> None:
+    """Those of earlier turns included, and none beyond is published."""
+    model, dispatched = StepModel(), Dispatched(confirmed=True)
+    for number in range(MAX_CALLS + 1):
+        model.call("search", {"query": str(number)})
+    plan = await planner(model.finish(), dispatched).plan(turn())
+    assert isinstance(plan, PlanFailed)
+    assert "more than 1,000 calls" in plan.error.message
+    assert len(dispatched.traces) == MAX_CALLS
+
+
+async def test_the_stream_of_a_model_is_closed_when_the_plan_fails() -> None:
+    """A connection that is not closed is held until somebody collects the garbage."""
+    model = StepModel().call("search", {"query": "a"})
+    closed = asyncio.Event()
+
+    class Closing(StepModel):
+        async def stream(self, conversation: Conversation) -> AsyncGenerator[ModelEvent, None]:
+            try:
+                async for event in model.stream(conversation):
+                    yield event
+            finally:
+                closed.set()
+
+    class Failing(Dispatched):
+        def __call__(self, call: ToolCallRequested, traceparent: str | None) -> Awaitable[bool]:
+            raise RuntimeError(call.call_id, traceparent)
+
+    assert isinstance(await planner(Closing(), Failing()).plan(turn()), PlanFailed)
+    assert closed.is_set()

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
 from schemas.base import MAX_ID_CHARACTERS, Id
+from schemas.codec import encode
 from schemas.failure import FailureCode
 from schemas.record import MAX_TRACEPARENT_BYTES, TRACEPARENT
 from schemas.request import MAX_REQUEST_BYTES, MAX_TIMEOUT_MS, RequestSubmitted
@@ -143,13 +144,16 @@ def test_an_invalid_object_is_rejected_under_the_best_id_it_has(
 
 
 def test_a_request_is_measured_in_bytes_of_json() -> None:
-    """The broker counts compressed bytes, so it bounds nothing; the limit itself is allowed."""
-    frame = len(b'{"prompt":""}')
+    """The broker counts compressed bytes, so it bounds nothing; 1e15 is written as 1000000000000000.0."""
+    frame = len(encode(RequestSubmitted(prompt="x"))) - 1
     fits = b'{"prompt":"%s"}' % (b"x" * (MAX_REQUEST_BYTES - frame))
     assert isinstance(read(fits), Submission)
     rejection = refused(b'{"prompt":"%s"}' % (b"x" * (MAX_REQUEST_BYTES - frame + 1)), b"key")
     assert (rejection.correlation_id, rejection.error.code) == ("key", FailureCode.REQUEST_TOO_LARGE)
     assert "1,048,577 bytes, the limit is 1,048,576" in rejection.error.message
+    short = b'{"prompt":"x","metadata":{"n":[%s]}}' % b",".join([b"1e15"] * (MAX_REQUEST_BYTES // 10))
+    assert len(short) < MAX_REQUEST_BYTES
+    assert refused(short, b"key").error.code == FailureCode.REQUEST_TOO_LARGE
     named = b'{"correlation_id":"body","prompt":"%s"}' % (b"x" * MAX_REQUEST_BYTES)
     assert refused(named, b"key").correlation_id == "body"
 

@@ -11,8 +11,10 @@ from pathlib import Path
 
 import pytest
 
-import streams.supervisor
-from streams.supervisor import RoleDidNotStart, Supervisor
+import streams.child
+import streams.restarts
+from streams.child import RoleDidNotStart
+from streams.supervisor import Supervisor
 
 ROLE = """
 import os, pathlib, signal, socket, sys
@@ -73,7 +75,7 @@ async def births(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterat
     (package / "__init__.py").touch()
     (package / "cli.py").write_text(ROLE)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(streams.supervisor, "RESTART_SECONDS", (0.0,))
+    monkeypatch.setattr(streams.restarts, "RESTART_SECONDS", (0.0,))
     told = Births()
     server = await asyncio.start_unix_server(told.listen, "line")
     yield told
@@ -157,9 +159,9 @@ async def test_a_role_that_says_nothing_is_given_up(
     """And ended, whatever it was doing."""
     del births
     (tmp_path / "streams" / "cli.py").write_text("import sys; sys.stdin.read()")
-    monkeypatch.setattr(streams.supervisor, "READY_SECONDS", 0.2)
+    monkeypatch.setattr(streams.child, "READY_SECONDS", 0.2)
     supervisor = Supervisor(tmp_path / "logs", {})
-    with pytest.raises(RoleDidNotStart, match="it said nothing for 0 s"):
+    with pytest.raises(RoleDidNotStart, match="it was not ready after 0 s"):
         await supervisor.start(["mute"])
     (number,) = supervisor.pids().values()
     await supervisor.stop()
@@ -170,7 +172,7 @@ async def test_a_role_that_ignores_sigterm_is_killed(
     tmp_path: Path, births: Births, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """After it was asked."""
-    monkeypatch.setattr(streams.supervisor, "END_SECONDS", 0.2)
+    monkeypatch.setattr(streams.child, "END_SECONDS", 0.2)
     async with supervised(tmp_path, "stubborn"):
         _, number = await births.next()
     await births.all_ended()
@@ -183,4 +185,4 @@ async def test_the_log_of_a_role_is_kept_over_its_restarts(tmp_path: Path, birth
         _, first = await births.next()
         os.kill(first, signal.SIGKILL)
         await births.next()
-    assert (tmp_path / "logs" / "shaky.log").read_text() == "no configuration\n"
+    assert (tmp_path / "logs" / "shaky.log").read_text().startswith("shaky is ready\nno configuration\n")

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from schemas.failure import Failure, FailureCode
 from schemas.run import CallResult, RunFinished
-from streams.timeline import BAR_CHARACTERS, printable, shortened, timeline
+from streams.plain_text import printable, shortened
+from streams.timeline import BAR_CHARACTERS, timeline
 from tests.support.facts import RUN, START, at
 
 CONTROL = "\x1b[2J\x07\r\n\x00\x7f\x9b31m\u2028\u202e"

@@ -52,7 +52,7 @@ SCRIPT = Script.parse(
 )
 
 
-def result(status: CallStatus = "succeeded", value: Any = None, error: str | None = None) -> CallResult:  # noqa: ANN401 - JSON
+def result(status: CallStatus = "succeeded", value: Any = None, error: str | None = None) -> CallResult:  # noqa: ANN401 - any JSON value
     """Return how a call of turn 1 ended."""
     failure = Failure(code=FailureCode.TOOL_FAILED, message=error) if error else None
     return CallResult(call_id="c", turn=1, tool="t", arguments={}, status=status, result=value, error=failure)
@@ -150,7 +150,7 @@ def test_a_stream_can_be_closed_early() -> None:
         # An asynchronous generator, so that it has aclose.
         stream = ScriptedModel(SCRIPT).stream(Conversation("add 1 and 2"))
         event = await anext(stream)
-        await stream.aclose()  # type: ignore[attr-defined] # the port promises an iterator only
+        await stream.aclose()
         assert asyncio.all_tasks() == {asyncio.current_task()}
         return event
 
@@ -174,9 +174,11 @@ async def test_the_built_in_script_is_played_with_the_built_in_tools() -> None:
         "calculate",
         "search_documents",
         "wait",
+        "wait",
+        "wait",
     ]
     assert "17*23 = 391" in first.answer
-    assert "waited 500 ms" in first.answer
+    assert "took 400, 500 and\n600 ms" in first.answer
 
 
 async def test_the_built_in_script_meets_mistakes_with_words() -> None:

@@ -20,7 +20,7 @@ pytestmark = [
 ]
 
 
-def json_schema(schema: Any, *, is_schema: bool = True) -> Any:  # noqa: ANN401 - JSON
+def json_schema(schema: Any, *, is_schema: bool = True) -> Any:  # noqa: ANN401 - any JSON value
     """Translate the corpus's own names of types, in a schema or in the `properties` of one."""
     if not isinstance(schema, dict):
         return schema
@@ -54,7 +54,7 @@ def expected(accepted: dict[str, Any]) -> dict[str, Any]:
     return {name: _members(values[0]) for name, values in accepted.items() if "" not in values}
 
 
-def _members(value: Any) -> Any:  # noqa: ANN401 - JSON
+def _members(value: Any) -> Any:  # noqa: ANN401 - any JSON value
     if isinstance(value, dict):
         return expected(value)
     return [_members(item) for item in value] if isinstance(value, list) else value

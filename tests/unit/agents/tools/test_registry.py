@@ -167,9 +167,9 @@ def test_a_registry_never_changes() -> None:
     """There is no way to put a tool in afterwards."""
     registry = load_registry()
     with pytest.raises(TypeError):
-        registry["x"] = declared("x")  # type: ignore[index]
+        registry["x"] = declared("x")  # type: ignore[index]  # that it is refused is the test
     with pytest.raises(AttributeError):
-        registry.extra = 1  # type: ignore[attr-defined]
+        registry.extra = 1  # type: ignore[attr-defined]  # that it is refused is the test
 
 
 def test_every_tool_has_a_topic_of_its_own() -> None:

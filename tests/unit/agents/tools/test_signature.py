@@ -20,7 +20,7 @@ def test_the_specification_comes_from_the_signature() -> None:
     """Name, description, schema, defaults and parameter descriptions are what the function says, without titles."""
     spec = describe.spec
     assert (spec.name, spec.description) == ("describe", "Describe a thing.\n\nAt some length.")
-    assert (spec.effect, spec.timeout_ms, spec.toolset, spec.at_most_once) == ("pure", None, "default", False)
+    assert (spec.effect, spec.timeout_ms, spec.toolset) == ("pure", None, "default")
     properties = spec.parameters["properties"]
     assert properties["title"] == {"type": "string", "minLength": 1, "description": "What to call it."}
     assert properties["count"] == {"type": "integer"}
@@ -35,7 +35,7 @@ def test_the_specification_comes_from_the_signature() -> None:
 def test_options_of_the_decorator_reach_the_specification() -> None:
     """What an owner declares is what the planner and the executor read."""
 
-    @tool(name="send-mail", description="Send it.", effectful=True, timeout_ms=7, toolset="mail", at_most_once=True)
+    @tool(name="send-mail", description="Send it.", effectful=True, timeout_ms=7, toolset="mail")
     def send(to: str) -> str:
         return to
 
@@ -51,7 +51,6 @@ def test_options_of_the_decorator_reach_the_specification() -> None:
         effect="effectful",
         timeout_ms=7,
         toolset="mail",
-        at_most_once=True,
     )
 
 
@@ -132,4 +131,4 @@ def test_a_bad_option_fails_at_registration() -> None:
     with pytest.raises(ToolDeclarationError, match=r"\$\.timeout_ms"):
         tool(timeout_ms=0)(lambda: None)
     with pytest.raises(ToolDeclarationError, match="unknown option timout_ms"):
-        tool(timout_ms=5)(lambda: None)  # type: ignore[call-overload]
+        tool(timout_ms=5)(lambda: None)  # type: ignore[call-overload]  # that it is refused is the test

@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from agents.tools.errors import ToolFailed
+from agents.tools.thread import MAX_OVERDUE
 from agents.tools.tool import tool
 from tests.support.call_context import CONTEXT
 
@@ -57,3 +59,60 @@ async def test_more_sync_tools_than_a_thread_pool_has_run_at_once() -> None:
         return min(barrier.wait(), 0)
 
     assert await asyncio.gather(*(meet.run({}, CONTEXT) for _ in range(40))) == [0] * 40
+
+
+async def test_a_tool_whose_calls_do_not_come_back_is_not_run_until_some_do() -> None:
+    """A thread cannot be stopped, so those that outlived their time are counted, and there are never more of them."""
+    release, left = threading.Event(), threading.Semaphore(0)
+
+    @tool
+    def stuck(*, quick: bool) -> bool:
+        if not quick:
+            release.wait(30)
+            left.release()
+        return quick
+
+    async def attempt() -> None:
+        async with asyncio.timeout(0.05):
+            await stuck.run({"quick": False}, CONTEXT)
+
+    before = threading.active_count()
+    ends = await asyncio.gather(*(attempt() for _ in range(MAX_OVERDUE)), return_exceptions=True)
+    assert {type(end) for end in ends} == {TimeoutError}
+    for _ in range(50):
+        with pytest.raises(ToolFailed, match=f"{MAX_OVERDUE} earlier calls") as refused:
+            await attempt()
+        assert refused.value.failure().retryable
+    assert threading.active_count() - before == MAX_OVERDUE
+
+    release.set()
+    for _ in range(MAX_OVERDUE):
+        assert await asyncio.to_thread(left.acquire, timeout=10)
+    async with asyncio.timeout(10):
+        while True:  # the threads tell the loop that they are back
+            try:
+                assert await stuck.run({"quick": True}, CONTEXT)
+                break
+            except ToolFailed:
+                await asyncio.sleep(0)
+
+
+async def test_another_tools_calls_are_not_counted() -> None:
+    """Each tool answers for itself."""
+    release = threading.Event()
+
+    @tool
+    def stuck() -> None:
+        release.wait(30)
+
+    @tool
+    def fine() -> str:
+        return "fine"
+
+    async def attempt() -> None:
+        async with asyncio.timeout(0.05):
+            await stuck.run({}, CONTEXT)
+
+    await asyncio.gather(*(attempt() for _ in range(MAX_OVERDUE)), return_exceptions=True)
+    assert await fine.run({}, CONTEXT) == "fine"
+    release.set()

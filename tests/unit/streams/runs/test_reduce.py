@@ -8,11 +8,12 @@ import pytest
 
 from schemas.codec import encode
 from schemas.control import ApprovalGiven
-from schemas.failure import FailureCode
+from schemas.failure import Failure, FailureCode
+from schemas.plan import PlanFailed
 from schemas.request import RequestSubmitted
 from schemas.run import Usage
 from streams.runs.commands import DispatchCall, Respond
-from streams.runs.reduce import MAX_ASIDE_CHARACTERS, Fact, reduce
+from streams.runs.reduce import MAX_ASIDE_BYTES, Fact, reduce
 from streams.runs.run import OpenRun
 from tests.support.facts import (
     RUN,
@@ -284,7 +285,7 @@ def test_an_outcome_that_no_plan_names_is_superseded() -> None:
 
 def test_text_beside_calls_is_kept_in_part_and_an_answer_in_full() -> None:
     """A hundred turns share one row, so what a model says beside its calls is bounded; its answer is not."""
-    long = "x" * (MAX_ASIDE_CHARACTERS + 1)
+    long = "x" * (MAX_ASIDE_BYTES + 1)
     story = tell(submitted(), planned("a", text=long), succeeded("a"), answered(long))
     assert story.turns[0].history[0].text == long[:-1]
     assert story.response.answer == long
@@ -301,3 +302,19 @@ def test_a_run_never_answers_twice() -> None:
     """Whatever comes behind the end, there is one response."""
     story = tell(submitted(), answered("a", turn=1), answered("b", turn=1), cancelled(), submitted(), deadline())
     assert len([command for command in story.commands if isinstance(command, Respond)]) == 1
+
+
+def test_an_empty_answer_is_no_answer() -> None:
+    """Failure never looks like success: a model that says nothing at all has not answered."""
+    response = tell(submitted(), planned(text=None)).response
+    assert (response.status, response.answer) == ("failed", None)
+    assert response.error is not None
+    assert response.error.code == FailureCode.MODEL_FAILED
+
+
+def test_a_planner_that_ran_out_of_time_is_the_deadline() -> None:
+    """Whichever of the two says it first, the response is the same kind."""
+    error = Failure(code=FailureCode.DEADLINE_EXCEEDED, message="the deadline came before the plan was complete")
+    late = PlanFailed(correlation_id=RUN, turn=1, error=error, usage=Usage(input_tokens=5))
+    response = tell(submitted(), late).response
+    assert (response.status, response.usage.input_tokens) == ("timed_out", 5)

@@ -14,7 +14,7 @@ from schemas.failure import FailureCode
 from schemas.record import TRACEPARENT, Record
 from schemas.rows import CallRow, FinishedRow, RunRow
 from schemas.run import RunFinished
-from schemas.tool_call import ReplyTo, ToolCallRequested
+from schemas.tool_call import ReplyTo, ToolCallFailed, ToolCallRequested
 from streams.routes import Outgoing, Routes
 from streams.runs.changelog import rows_of, runs_of
 from streams.runs.run import OpenRun, Run, row_key
@@ -23,17 +23,18 @@ from tests.support.facts import RUN, answered, at, call, cancelled, failed, plan
 from tests.support.records import record, request
 
 ROUTES = Routes("")
+TOPICS = {ROUTES.tool_topic(tool) for tool in ("search",)}
 TRACE = b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
 
 def table(runs: dict[str, Run] | None = None) -> Table:
     """Return the table of partition 3."""
-    return Table(3, ROUTES, 60_000, runs or {})
+    return Table(3, ROUTES, 60_000, runs or {}, TOPICS)
 
 
 def folded(*records: Record | Event, into: Table | None = None) -> tuple[Table, Batch]:
     """Fold records, and events as records of `run-events` 10 ms apart; return the table and what is to be written."""
-    runs = into or table()
+    runs = table() if into is None else into
     for number, one in enumerate(records):
         runs.fold(record(one, ms=10 * number) if isinstance(one, Event) else one)
     return runs, runs.take_batch()
@@ -78,10 +79,10 @@ def test_facts_that_move_nothing_are_not_urgent() -> None:
 
 
 def test_only_the_rows_that_changed_are_written() -> None:
-    """An outcome is one row and the run's clock, however many calls the run has."""
+    """An outcome is one row, however many calls the run has and however large its request is."""
     runs, _ = folded(request(), planned("a", "b", "c"))
     _, batch = folded(record(succeeded("b"), ms=50), into=runs)
-    assert set(batch.rows) == {RUN, row_key(RUN, "b")}
+    assert set(batch.rows) == {row_key(RUN, "b")}
     _, repeated = folded(record(succeeded("b"), ms=60), into=runs)
     assert repeated.rows == {}
     assert not repeated.is_empty
@@ -249,7 +250,7 @@ def test_a_plan_too_large_for_a_row_becomes_a_dead_letter() -> None:
     _, batch = folded(request(), planned("a", text="x" * MAX_EVENT_BYTES))
     (written,) = batch.records
     assert written.topic == "dead-letters"
-    assert "1,310,720" in header(written, "dlq-cause")
+    assert "1,048,576" in header(written, "dlq-cause")
 
 
 def test_a_table_loaded_from_its_rows_is_the_table_that_wrote_them() -> None:
@@ -317,3 +318,26 @@ def test_submissions_agree_with_what_the_planner_reads() -> None:
     assert isinstance(run, OpenRun)
     assert run.row.request == submitted().request
     assert (run.row.submitted_at, run.row.deadline_at) == (submitted().submitted_at, submitted().deadline_at)
+
+
+def test_a_call_of_a_tool_without_a_topic_fails_instead_of_stopping_the_partition() -> None:
+    """Writing to a topic that is not there waits in vain: the failure is a fact on the log, as any other outcome."""
+    runs = Table(3, ROUTES, 60_000, {}, set())
+    _, batch = folded(request(), planned(call("e", effect="effectful")), into=runs)
+    (written,) = batch.records
+    assert (written.topic, written.partition) == ("run-events", 3)
+    outcome = RUN_EVENTS.decode(written.value)
+    assert isinstance(outcome, ToolCallFailed)
+    assert (outcome.call_id, outcome.error.code) == ("e", FailureCode.UNKNOWN_TOOL)
+
+
+def test_a_deadline_announced_too_early_is_announced_again_in_time() -> None:
+    """Only the broker's clock decides. An owner whose clock is ten seconds ahead is told by the difference."""
+    runs, _ = folded(request(b'{"prompt": "do it", "timeout_ms": 60000}'))
+    (early,) = runs.due(at(60_000))
+    _, batch = folded(record(early.value, ms=50_000), into=runs)
+    assert batch.records == []
+    assert runs.due(at(69_999)) == []
+    (again,) = runs.due(at(70_000))
+    _, batch = folded(record(again.value, ms=60_000), into=runs)
+    assert only_response(batch).status == "timed_out"
