@@ -82,9 +82,9 @@ class Executor:
 
     async def _attempt(self, tool: Tool, call: ToolCallRequested) -> tuple[Outcome, int]:
         started_at, start = self._clock(), time.perf_counter()
-        limit_ms = min(
-            tool.spec.timeout_ms or self._limits.timeout_ms, milliseconds_until(call.deadline_at, started_at)
-        )
+        own_ms = tool.spec.timeout_ms or self._limits.timeout_ms
+        left_ms = milliseconds_until(call.deadline_at, started_at)
+        limit_ms = min(own_ms, left_ms)
         size = 0
         outcome: Outcome
         try:
@@ -92,7 +92,8 @@ class Executor:
                 result = await tool.run(call.arguments, _context_of(call))
             size = len(orjson.dumps(result))
         except TimeoutError:
-            outcome = _timed_out(call, f"{call.tool} did not finish within {limit_ms:.0f} ms")
+            code = FailureCode.TOOL_TIMED_OUT if own_ms <= left_ms else FailureCode.DEADLINE_EXCEEDED
+            outcome = _timed_out(call, code, f"{call.tool} did not finish within {limit_ms:.0f} ms")
         except ToolError as error:
             outcome = ToolCallFailed(
                 correlation_id=call.correlation_id, call_id=call.call_id, tool=call.tool, error=error.failure()
@@ -137,8 +138,8 @@ def _failed(call: ToolCallRequested, code: FailureCode, message: str, *, attempt
     )
 
 
-def _timed_out(call: ToolCallRequested, message: str) -> ToolCallTimedOut:
-    error = Failure(code=FailureCode.TOOL_TIMED_OUT, message=message, retryable=True)
+def _timed_out(call: ToolCallRequested, code: FailureCode, message: str) -> ToolCallTimedOut:
+    error = Failure(code=code, message=message, retryable=code is FailureCode.TOOL_TIMED_OUT)
     return ToolCallTimedOut(correlation_id=call.correlation_id, call_id=call.call_id, tool=call.tool, error=error)
 
 

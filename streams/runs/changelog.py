@@ -14,7 +14,7 @@ from schemas.errors import OrchestratorError
 from schemas.events import RUNS_CHANGELOG, Row
 from schemas.rows import CallRow, FinishedRow, RunRow
 from streams.kafka.clients import new_reader, started
-from streams.runs.run import OpenRun, Run, row_key
+from streams.runs.run import OpenRun, Run
 
 STALL_SECONDS = 30.0
 """How long reading may make no progress. The whole may take as long as it takes."""
@@ -77,15 +77,3 @@ def runs_of(rows: Iterable[Row]) -> dict[str, Run]:
     for name, head in heads.items():
         runs[name] = OpenRun(head, MappingProxyType(calls.get(name, {})))
     return runs
-
-
-def rows_of(runs: Mapping[str, Run]) -> dict[str, Row]:
-    """Take runs apart into rows by key: what a changelog that was compacted to the last record would hold."""
-    rows: dict[str, Row] = {}
-    for name, run in runs.items():
-        if isinstance(run, FinishedRow):
-            rows[row_key(name)] = run
-            continue
-        rows[row_key(name)] = run.row
-        rows.update({row_key(name, call_id): row for call_id, row in run.calls.items()})
-    return rows

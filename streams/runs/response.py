@@ -127,4 +127,7 @@ def _verdict_of_end(
     fault = next((result.error for result in results if result.status != "succeeded"), None)
     if fault is None:
         return "completed", None
-    return ("partial" if succeeded or answered else "failed"), fault
+    if succeeded or answered:
+        return "partial", fault
+    # The worker may notice that time is up just before the deadline is read: the response says the same.
+    return ("timed_out" if fault.code is FailureCode.DEADLINE_EXCEEDED else "failed"), fault

@@ -66,6 +66,18 @@ def changed_rows(before: Run | None, after: Run) -> Iterator[tuple[str, Row | No
             yield row_key(row.correlation_id, call_id), row
 
 
+def rows_of(runs: Mapping[str, Run]) -> dict[str, Row]:
+    """Take runs apart into rows by key: what a changelog that was compacted to the last record would hold."""
+    rows: dict[str, Row] = {}
+    for name, run in runs.items():
+        if isinstance(run, FinishedRow):
+            rows[row_key(name)] = run
+            continue
+        rows[row_key(name)] = run.row
+        rows.update({row_key(name, call_id): row for call_id, row in run.calls.items()})
+    return rows
+
+
 def has_ended(call: CallRow) -> bool:
     """Tell whether nothing more is expected of the call."""
     return call.outcome is not None or (call.call is not None and call.call.error is not None)

@@ -14,13 +14,15 @@ from schemas.control import DeadlineReached
 from schemas.events import RUN_EVENTS, Row, RunEvent
 from schemas.failure import Failure, FailureCode
 from schemas.record import Record
+from schemas.rows import FinishedRow
 from schemas.submission import Rejection, Unidentified, read_submission
 from schemas.tool_call import ToolCallFailed, ToolCallRequested, ToolCallSucceeded, ToolCallTimedOut
 from streams.routes import Outgoing, Routes
 from streams.runs.commands import Command, DispatchCall, RequestTurn, Respond
 from streams.runs.deadlines import Deadlines
+from streams.runs.expiry import Expiry
 from streams.runs.reduce import Fact, Transition, reduce
-from streams.runs.run import OpenRun, Run, changed_rows
+from streams.runs.run import OpenRun, Run, changed_rows, rows_of
 
 log = get_logger()
 
@@ -69,12 +71,13 @@ class Table:
         self._topics = topics
         self.partition = partition
         self.deadlines = Deadlines()
+        self._expiry = Expiry()
         self._routes = routes
         self._default_timeout_ms = default_timeout_ms
         self._runs = dict(runs)
         self.pending = Batch()
-        for name, run in self._runs.items():
-            self._watch_deadline(name, None, run)
+        for name, run in sorted(self._runs.items(), key=lambda item: _since(item[1])):
+            self._watch(name, None, run)
 
     def __len__(self) -> int:
         """Count the runs that are open."""
@@ -97,6 +100,14 @@ class Table:
         self.pending.offsets[record.topic] = record.offset + 1
         self.pending.folded += 1
         self.pending.bytes += len(record.value or b"")
+
+    def _forget(self, now: datetime) -> None:
+        """Drop the rows of runs that have expired."""
+        for name in self._expiry.pop_due(now):
+            run = self._runs.get(name)
+            if run is not None and _may_expire(run):
+                del self._runs[name]
+                self.pending.rows.update(dict.fromkeys(rows_of({name: run})))
 
     def take_batch(self) -> Batch:
         """Hand over what is to be written and start an empty batch."""
@@ -135,7 +146,8 @@ class Table:
         self._runs[name] = transition.run
         self.pending.rows.update(changed_rows(before, transition.run))
         self.pending.records.extend(records)
-        self._watch_deadline(name, before, transition.run)
+        self._watch(name, before, transition.run)
+        self._forget(record.at)
         return None
 
     def _record_for(self, command: Command, transition: Transition, trace: str | None) -> Outgoing:
@@ -182,7 +194,9 @@ class Table:
         if isinstance(fact, DeadlineReached) and isinstance(run, OpenRun) and run.row.ending is None:
             self.deadlines.push(fact.correlation_id, fact.deadline_at + (fact.deadline_at - at))
 
-    def _watch_deadline(self, name: str, before: Run | None, after: Run) -> None:
+    def _watch(self, name: str, before: Run | None, after: Run) -> None:
+        if _may_expire(after) and not (before is not None and _may_expire(before)):
+            self._expiry.push(name, _since(after))
         deadline = _deadline(after)
         if deadline is not None and deadline != _deadline(before):
             self.deadlines.push(name, deadline)
@@ -204,6 +218,15 @@ def encode_rows(rows: Mapping[str, Row | None], topic: str, partition: int) -> l
     return [
         Outgoing(topic, key.encode(), encode(row) if row is not None else None, partition) for key, row in rows.items()
     ]
+
+
+def _since(run: Run) -> datetime:
+    return run.finished_at if isinstance(run, FinishedRow) else run.row.last_at
+
+
+def _may_expire(run: Run) -> bool:
+    """Tell whether no response is expected: it was given, or the request has not been read."""
+    return isinstance(run, FinishedRow) or run.row.request is None
 
 
 def _deadline(run: Run | None) -> datetime | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -34,7 +34,7 @@ class HeldModel:
         """Take who decides."""
         self._switchboard = switchboard
 
-    async def stream(self, conversation: Conversation) -> AsyncIterator[ModelEvent]:
+    async def stream(self, conversation: Conversation) -> AsyncGenerator[ModelEvent, None]:
         """Answer with the prompt."""
         await self._switchboard.answer(conversation.prompt)
         yield TextDelta(conversation.prompt)

@@ -12,8 +12,8 @@ from schemas.rows import FinishedRow
 from streams import topology
 from streams.kafka.clients import client_options
 from streams.runs.aggregator import Aggregator
-from streams.runs.changelog import load_runs, rows_of
-from streams.runs.run import OpenRun, Run
+from streams.runs.changelog import load_runs
+from streams.runs.run import OpenRun, Run, rows_of
 from tests.support.pipeline import PARTITIONS, Pipeline, call, script
 from tests.support.remote_tool import remote
 from tests.support.switchboard import Switchboard

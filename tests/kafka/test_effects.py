@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from datetime import UTC, datetime, timedelta
 
 from aiokafka import AIOKafkaProducer
@@ -45,7 +45,7 @@ class BreaksOff:
         """Take where to see what has run."""
         self._pipeline = pipeline
 
-    async def stream(self, conversation: Conversation) -> AsyncIterator[ModelEvent]:
+    async def stream(self, conversation: Conversation) -> AsyncGenerator[ModelEvent, None]:
         """Stream the calls and then no end."""
         del conversation
         yield CallSealed(0, "pay", {"amount": 7})

@@ -11,8 +11,10 @@ import pytest
 from aiokafka.errors import KafkaConnectionError
 
 from streams import topology
-from streams.assembly import TopicsMissing, new_aggregator, new_planner, new_tools, require_topics
+from streams.assembly import new_planner, new_tools
+from streams.installation import TopicsMissing, require_topics
 from streams.role import Role
+from streams.runs.aggregator import Aggregator
 from streams.settings import Settings
 from tests.support.pipeline import Pipeline, script
 from tests.support.remote_tool import remote
@@ -29,7 +31,7 @@ def nowhere() -> Iterator[Settings]:
 
 @pytest.mark.parametrize(
     "make",
-    [new_planner, lambda settings: new_tools(settings, "default"), new_aggregator],
+    [new_planner, lambda settings: new_tools(settings, "default"), Aggregator],
     ids=["planner", "tools", "aggregator"],
 )
 async def test_a_role_without_broker_fails_to_start_and_names_the_address(

@@ -153,7 +153,6 @@ async def test_a_tools_process_that_stops_in_order_finishes_its_calls_first(
         assert switchboard.began == {"held": 1}
 
 
-@pytest.mark.xfail(reason="Faust calls wait_empty twice when it stops, and each call waits for the whole drain time")
 async def test_a_call_that_does_not_end_holds_up_a_stop_for_the_drain_time_once(
     kafka: str, topic_prefix: str, switchboard: Switchboard
 ) -> None:

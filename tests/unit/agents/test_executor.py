@@ -215,12 +215,17 @@ def test_a_call_that_expires_while_it_waits_for_its_turn_is_not_run() -> None:
 
 
 @pytest.mark.parametrize(
-    ("timeout_ms", "deadline_ms", "seconds"), [(1500, 60_000, 1.5), (None, 60_000, 5.0), (1500, 700, 0.7)]
+    ("timeout_ms", "deadline_ms", "seconds", "code"),
+    [
+        (1500, 60_000, 1.5, FailureCode.TOOL_TIMED_OUT),
+        (None, 60_000, 5.0, FailureCode.TOOL_TIMED_OUT),
+        (1500, 700, 0.7, FailureCode.DEADLINE_EXCEEDED),
+    ],
 )
 def test_a_call_has_its_tools_time_and_never_more_than_its_run(
-    timeout_ms: int | None, deadline_ms: int, seconds: float
+    timeout_ms: int | None, deadline_ms: int, seconds: float, code: FailureCode
 ) -> None:
-    """The tool's limit, else the worker's; the run's deadline when that is sooner."""
+    """The tool's limit, else the worker's; the run's deadline when that is sooner, and then no try helps."""
 
     async def story() -> tuple[Outcome, float, int]:
         counted = Counted()
@@ -229,7 +234,8 @@ def test_a_call_has_its_tools_time_and_never_more_than_its_run(
 
     outcome, time, active = run_virtually(story())
     assert isinstance(outcome, ToolCallTimedOut)
-    assert (outcome.error.code, outcome.error.retryable, outcome.attempts) == (FailureCode.TOOL_TIMED_OUT, True, 1)
+    retryable = code is FailureCode.TOOL_TIMED_OUT
+    assert (outcome.error.code, outcome.error.retryable, outcome.attempts) == (code, retryable, 1)
     assert time == pytest.approx(seconds)
     assert active == 0
 

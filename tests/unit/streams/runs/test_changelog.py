@@ -13,9 +13,9 @@ from pydantic import ValidationError
 from schemas.codec import encode
 from schemas.events import RUNS_CHANGELOG, Row
 from schemas.rows import CallRow, FinishedRow, RunRow
-from streams.runs.changelog import ChangelogUnreadable, _put, rows_of, runs_of
+from streams.runs.changelog import ChangelogUnreadable, _put, runs_of
 from streams.runs.reduce import Fact
-from streams.runs.run import OpenRun, Run, changed_rows, row_key
+from streams.runs.run import OpenRun, Run, changed_rows, row_key, rows_of
 from tests.support.facts import RUN, START, call, placed, planned, results_only, submitted, succeeded, tell, tell_placed
 
 STORY: list[Fact] = [

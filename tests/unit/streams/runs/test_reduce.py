@@ -12,6 +12,7 @@ from schemas.failure import Failure, FailureCode
 from schemas.plan import PlanFailed
 from schemas.request import RequestSubmitted
 from schemas.run import Usage
+from schemas.tool_call import ToolCallTimedOut
 from streams.runs.commands import DispatchCall, Respond
 from streams.runs.reduce import MAX_ASIDE_BYTES, Fact, reduce
 from streams.runs.run import OpenRun
@@ -318,3 +319,11 @@ def test_a_planner_that_ran_out_of_time_is_the_deadline() -> None:
     late = PlanFailed(correlation_id=RUN, turn=1, error=error, usage=Usage(input_tokens=5))
     response = tell(submitted(), late).response
     assert (response.status, response.usage.input_tokens) == ("timed_out", 5)
+
+
+def test_a_worker_that_ran_out_of_the_runs_time_is_the_deadline() -> None:
+    """Whichever of the two is read first, the response says that time was up."""
+    error = Failure(code=FailureCode.DEADLINE_EXCEEDED, message="wait did not finish within 300 ms")
+    late = ToolCallTimedOut(correlation_id=RUN, call_id="a", error=error)
+    response = tell(results_only(), planned("a"), late).response
+    assert (response.status, response.error) == ("timed_out", error)

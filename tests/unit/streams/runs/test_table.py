@@ -16,8 +16,8 @@ from schemas.rows import CallRow, FinishedRow, RunRow
 from schemas.run import RunFinished
 from schemas.tool_call import ReplyTo, ToolCallFailed, ToolCallRequested
 from streams.routes import Outgoing, Routes
-from streams.runs.changelog import rows_of, runs_of
-from streams.runs.run import OpenRun, Run, row_key
+from streams.runs.changelog import runs_of
+from streams.runs.run import OpenRun, Run, row_key, rows_of
 from streams.runs.table import MAX_EVENT_BYTES, Batch, Table, encode_rows
 from tests.support.facts import RUN, answered, at, call, cancelled, failed, planned, submitted, succeeded
 from tests.support.records import record, request
@@ -341,3 +341,29 @@ def test_a_deadline_announced_too_early_is_announced_again_in_time() -> None:
     (again,) = runs.due(at(70_000))
     _, batch = folded(record(again.value, ms=60_000), into=runs)
     assert only_response(batch).status == "timed_out"
+
+
+def test_what_stays_of_a_finished_run_is_forgotten_after_a_day() -> None:
+    """Until then a repetition changes nothing; the rule keeps memory and changelog bounded."""
+    day = 24 * 60 * 60 * 1000
+    runs, _ = folded(request(b'{"prompt": "do it", "mode": "results"}'), planned("a"), succeeded("a"))
+    other = record(b'{"prompt": "x"}', topic="requests", key=b"other", ms=day)
+    _, batch = folded(other, into=runs)
+    assert isinstance(runs.get(RUN), FinishedRow)
+    later = record(b'{"prompt": "x"}', topic="requests", key=b"another", ms=day + 1000)
+    _, batch = folded(later, into=runs)
+    assert runs.get(RUN) is None
+    assert batch.rows[RUN] is None
+    assert len(runs) == 2
+
+
+def test_what_run_events_have_opened_is_forgotten_when_its_request_never_comes() -> None:
+    """A stray event id costs memory for a day, and not for ever; an open run is never forgotten."""
+    day = 24 * 60 * 60 * 1000
+    runs, _ = folded(request(), record(planned("a", "b"), key=b"stray"))
+    stray = record(succeeded("x").model_copy(update={"correlation_id": "stray"}))
+    folded(stray, into=runs)
+    _, batch = folded(record(b'{"prompt": "x"}', topic="requests", key=b"later", ms=2 * day), into=runs)
+    assert runs.get("stray") is None
+    assert {key for key, row in batch.rows.items() if row is None} == {"stray", row_key("stray", "x")}
+    assert isinstance(runs.get(RUN), OpenRun)
