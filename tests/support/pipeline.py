@@ -162,6 +162,13 @@ class Pipeline:
         (letter,) = await self.tape.until(found)
         return letter
 
+    async def delete_topic(self, topic: str) -> None:
+        """Delete a topic behind everybody's back, and wait until the broker does not list it any more."""
+        await self._admin.delete_topics([topic])
+        async with asyncio.timeout(20):
+            while topic in await self._admin.list_topics():  # noqa: ASYNC110 - nobody tells of a deletion
+                await asyncio.sleep(POLL_SECONDS)
+
     async def committed(self, role: topology.Role) -> dict[TopicPartition, int]:
         """Return how far the group of a role has come, by partition of its inputs."""
         group = self.routes.group(role, toolset="default")
