@@ -5,6 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
+from streams.commit_metadata import decode_finished, encode_finished
 from streams.offsets import InOrderOffsets
 
 
@@ -79,3 +80,41 @@ def test_no_unfinished_record_is_ever_committed_past_and_nothing_finished_is_for
         assert committable >= previous
         previous = committable
     assert offsets.committable() == max(numbers) + 1
+
+
+@given(st.data())
+def test_a_crash_repeats_only_what_was_in_flight(data: st.DataObject) -> None:
+    """The next owner starts at the committed offset, skips what is finished, and begins everything else."""
+    records = list(range(data.draw(st.integers(1, 30))))
+    first = InOrderOffsets()
+    begun = data.draw(st.integers(0, len(records)))
+    for offset in records[:begun]:
+        assert first.begin(offset)
+    done = data.draw(st.sets(st.sampled_from(records[:begun]))) if begun else set()
+    for offset in data.draw(st.permutations(sorted(done))):
+        first.finish(offset)
+    committed = first.committable() or 0
+    metadata = encode_finished(committed, first.finished_ahead())
+
+    second = InOrderOffsets(decode_finished(committed, metadata))
+    again = [offset for offset in records[committed:] if second.begin(offset)]
+    assert again == [offset for offset in records if offset not in done]
+    for offset in again:
+        second.finish(offset)
+    assert second.committable() in {len(records), None if committed == len(records) else len(records)}
+    assert second.finished_ahead() == set()
+
+
+def test_how_far_work_has_run_ahead_is_known() -> None:
+    """It is what a bound is put on: records begun from the lowest unfinished one on, finished or not."""
+    offsets = InOrderOffsets()
+    for offset in range(5):
+        offsets.begin(offset)
+    assert offsets.lead == 5
+    offsets.finish(3)
+    assert offsets.lead == 5
+    offsets.finish(0)
+    assert offsets.lead == 4
+    offsets.finish(1)
+    offsets.finish(2)
+    assert offsets.lead == 1
