@@ -19,6 +19,9 @@ from streams.routes import Routes
 
 log = get_logger()
 
+CANCEL_SECONDS = 0.5
+"""How long handlers may take to end after they were cancelled."""
+
 Handler: TypeAlias = Callable[[Record], Awaitable[None]]
 """Handles a record. Returns once the broker has confirmed all it wrote. Raises `NotPublished` when it has not."""
 
@@ -50,14 +53,18 @@ class AgentHost:
         self.app.agent(channel, name=name)(agent)
 
     async def cancel(self) -> None:
-        """Stop the handlers that are still running. Their records are unfinished and go to the next owner."""
-        for task in self.tasks:
+        """Stop the handlers that are still running. Their records are unfinished and go to the next owner.
+
+        Those that do not let themselves be cancelled are left behind after `CANCEL_SECONDS`.
+        """
+        running = list(self.tasks)
+        for task in running:
             task.cancel()
-        await asyncio.gather(*self.tasks, return_exceptions=True)
+        if running:
+            await asyncio.wait(running, timeout=CANCEL_SECONDS)
 
     def _begin(self, event: EventT[bytes], handle: Handler, slots: asyncio.Semaphore) -> None:
-        consumer = self.app.consumer
-        ticket = consumer.begin(event.message) if isinstance(consumer, InOrderConsumer) else None
+        ticket = cast("InOrderConsumer", self.app.consumer).begin(event.message)
         if ticket is None:
             slots.release()  # begun before, or the partition was taken away since and its new owner has the record
             return
@@ -67,15 +74,15 @@ class AgentHost:
         task.add_done_callback(lambda _: slots.release())
 
     async def _handle(self, record: Record, ticket: Ticket, handle: Handler) -> None:
+        consumer = cast("InOrderConsumer", self.app.consumer)
         try:
             await self._handle_or_bury(record, handle)
         except NotPublished as error:
+            consumer.abandon()
             if not self.failed.done():
                 self.failed.set_exception(error)
             return
-        consumer = self.app.consumer
-        if isinstance(consumer, InOrderConsumer):
-            consumer.finish(ticket)
+        consumer.finish(ticket)
 
     async def _handle_or_bury(self, record: Record, handle: Handler) -> None:
         try:

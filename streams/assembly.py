@@ -1,4 +1,4 @@
-"""How the roles are put together from the settings."""
+"""How planner and tools are put together from the settings."""
 
 from __future__ import annotations
 
@@ -6,9 +6,7 @@ from agents.llm.router import Router
 from agents.llm.script import Script
 from agents.llm.scripted import ScriptedModel
 from agents.tools.registry import load_registry
-from streams.installation import TopicsMissing, require_topics, topic_specs
 from streams.planner_app import PlannerRole
-from streams.runs.aggregator import Aggregator
 from streams.settings import Settings
 from streams.tools_app import ToolsRole
 
@@ -27,19 +25,3 @@ def new_planner(settings: Settings) -> PlannerRole:
 def new_tools(settings: Settings, toolset: str) -> ToolsRole:
     """Put the tools role together for one toolset."""
     return ToolsRole(settings, load_registry(settings.tools), toolset)
-
-
-def new_aggregator(settings: Settings) -> Aggregator:
-    """Put an aggregator together."""
-    return Aggregator(settings)
-
-
-__all__ = [
-    "TopicsMissing",
-    "new_aggregator",
-    "new_planner",
-    "new_router",
-    "new_tools",
-    "require_topics",
-    "topic_specs",
-]

@@ -1,168 +1,48 @@
-"""The command `orchestrator`."""
+"""The command `orchestrator`: runs a subcommand, and tells what stopped it in one clear line."""
 
 from __future__ import annotations
 
-import asyncio
 import sys
-from collections.abc import Coroutine
-from enum import StrEnum
-from pathlib import Path
-from typing import Annotated, Any, TypeVar
 
-import orjson
-import typer
-from pydantic import ValidationError
-from rich.console import Console
-
-from schemas.codec import describe, encode
-from schemas.errors import OrchestratorError
-from schemas.request import RequestSubmitted
-from streams import topology
-from streams.ask import ask as ask_and_print
-from streams.ask import await_response
-from streams.cli_topics import topics
-from streams.dev import EXAMPLE_PROMPT
-from streams.dev import dev as run_dev
-from streams.installation import client_settings, require_topics
-from streams.kafka.clients import client_options
-from streams.kafka.embedded import serve
-from streams.logs import set_up_logs
-from streams.role import Role, run_role
-from streams.routes import Routes
-from streams.runs.aggregator import Aggregator
-from streams.settings import Settings, load_settings
-from streams.tail import tail as follow_topic
-
-app = typer.Typer(
-    help="Async Toolformer Orchestrator: prompts in, parallel tool calls, answers out, over Kafka.",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-)
-app.add_typer(topics, name="topics")
-
-ResultT = TypeVar("ResultT")
-
-
-class RequestInvalid(OrchestratorError):
-    """This cannot be asked: {reason}."""
-
-
-class Mode(StrEnum):
-    """What a request asks for."""
-
-    ANSWER = "answer"
-    RESULTS = "results"
-
-
-@app.command()
-def ask(
-    prompt: Annotated[str, typer.Argument(help="What to do.")],
-    as_json: Annotated[bool, typer.Option("--json", help="Print the response document and nothing else.")] = False,
-    timeout: Annotated[float | None, typer.Option(help="Deadline in seconds.", min=0.001)] = None,
-    model: Annotated[str | None, typer.Option(help="Model, provider:name.")] = None,
-    mode: Annotated[Mode, typer.Option(help="The model's answer, or one turn's results.")] = Mode.ANSWER,
-) -> None:
-    """Send a prompt, show progress while waiting, print the answer. Exit status 0 only for `completed`."""
-    settings = client_settings()
-    timeout_ms = None if timeout is None else max(1, round(timeout * 1000))
-    try:
-        request = RequestSubmitted(prompt=prompt, model=model, mode=mode.value, timeout_ms=timeout_ms)
-    except ValidationError as error:
-        raise RequestInvalid(reason=describe(error)) from None
-    if as_json:
-        response = run(await_response(settings, request, Console(stderr=True, highlight=False)))
-        sys.stdout.write(orjson.dumps(orjson.loads(encode(response)), option=orjson.OPT_INDENT_2).decode() + "\n")
-    else:
-        response = run(ask_and_print(settings, request, Console(highlight=False)))
-    raise typer.Exit(0 if response.status == "completed" else 1)
-
-
-@app.command()
-def tail(
-    topic: Annotated[str, typer.Argument(help="Topic, without prefix: requests, run-events, responses, ...")],
-    from_beginning: Annotated[bool, typer.Option(help="Begin with the oldest record.")] = False,
-    count: Annotated[int | None, typer.Option(help="Stop after so many records.", min=1)] = None,
-) -> None:
-    """Follow a topic; every record is one line of JSON."""
-    settings = client_settings()
-    name = Routes(settings.topic_prefix).topic(topic)
-    run(follow_topic(client_options(settings), name, from_beginning=from_beginning, count=count))
-
-
-@app.command()
-def dev(
-    prompt: Annotated[str, typer.Option(help="The first prompt.")] = EXAMPLE_PROMPT,
-    once: Annotated[bool, typer.Option("--once", help="Stop after the first prompt.")] = False,
-) -> None:
-    """Start a broker (unless KAFKA_BOOTSTRAP_SERVERS names one), the topics and one process of each role."""
-    settings = load_settings()
-    set_up_logs("WARNING", "dev")
-    run(run_dev(settings, prompt, Console(highlight=False), once=once))
-
-
-@app.command()
-def kafka(
-    port: Annotated[int | None, typer.Option(help="Port on 127.0.0.1; a free one when not given.")] = None,
-    data_dir: Annotated[Path, typer.Option(help="Folder that keeps its data.")] = Path(".orchestrator/kafka"),
-) -> None:
-    """Run the embedded broker in the foreground until SIGTERM."""
-    set_up_logs("INFO", "kafka")
-    run(serve(data_dir, port))
-
-
-@app.command()
-def planner() -> None:
-    """Run a planner: asks the model, publishes calls and plans."""
-    settings = load_settings()
-    set_up_logs(settings.log_level, "planner")
-    from streams.assembly import new_planner  # noqa: PLC0415 - Faust takes a second to import: only who needs it pays
-
-    run(_run_role(settings, topology.PLANNER, new_planner(settings)))
-
-
-@app.command()
-def tools(toolset: Annotated[str, typer.Option(help="Whose tools to run.")] = "default") -> None:
-    """Run the tools of a toolset."""
-    settings = load_settings()
-    set_up_logs(settings.log_level, "tools")
-    from streams.assembly import new_tools  # noqa: PLC0415 - Faust takes a second to import: only who needs it pays
-
-    run(_run_role(settings, topology.TOOLS, new_tools(settings, toolset), toolset))
-
-
-@app.command()
-def aggregator() -> None:
-    """Run an aggregator: owns partitions of the runs table, writes responses."""
-    settings = load_settings()
-    set_up_logs(settings.log_level, "aggregator")
-    run(_run_role(settings, topology.AGGREGATOR, Aggregator(settings)))
-
-
-async def _run_role(settings: Settings, role: topology.Role, process: Role, toolset: str = "") -> None:
-    await require_topics(settings, role)
-    routes = Routes(settings.topic_prefix)
-    group = routes.group(role, toolset=toolset)
-    reads = ", ".join(routes.prefix + name for name in role.reads)
-    announcement = f"{role.name} is ready: group {group} reads {reads} at {settings.bootstrap_servers}"
-    await run_role(process, announcement, settings.drain_seconds)
-
-
-def run(work: Coroutine[Any, Any, ResultT]) -> ResultT:
-    """Run `work` on the fastest event loop there is here."""
-    try:
-        import uvloop  # noqa: PLC0415 - there is none for Windows
-    except ImportError:
-        return asyncio.run(work)
-    return uvloop.run(work)
+INTERRUPTED = 130
+"""Exit status after Ctrl-C, as shells have it."""
 
 
 def main() -> None:
-    """Run the command; an error that we know is one clear line and exit status 2."""
+    """Run the subcommand. An error that we know is one clear line and exit status 2, Ctrl-C says nothing at all."""
     try:
+        # Imported here: it takes more than a second, and Ctrl-C in that time is Ctrl-C too.
+        from streams.cli_commands import app  # noqa: PLC0415 - see above
+
         app()
-    except OrchestratorError as error:
-        sys.stderr.write(f"orchestrator: {error}\n")
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
+    except Exception as error:
+        line = explained(error)
+        if line is None:
+            raise
+        sys.stderr.write(f"orchestrator: {line}\n")
         sys.exit(2)
+
+
+def explained(error: Exception) -> str | None:
+    """Say for a person what went wrong; None when it is nothing that is known to happen, so a defect of ours."""
+    from aiokafka.errors import KafkaError  # noqa: PLC0415 - as above
+
+    from schemas.errors import OrchestratorError  # noqa: PLC0415 - as above
+    from streams.plain_text import printable  # noqa: PLC0415 - as above
+
+    match error:
+        case OrchestratorError():
+            return printable(str(error), keep="\n\t")
+        case KafkaError():
+            return printable(f"Kafka refused or was gone: {type(error).__name__}: {error}")
+        case OSError(filename=str() as path, strerror=str() as reason):
+            return printable(f"{path}: {reason}")
+        case ConnectionError():
+            return printable(f"a connection was lost: {error}")
+        case _:
+            return None
 
 
 if __name__ == "__main__":

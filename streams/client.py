@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from typing import Any
 
 import uuid_utils
 from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import KafkaConnectionError
 
 from schemas.base import Event
 from schemas.codec import Codec, Malformed, encode
@@ -15,7 +16,7 @@ from schemas.errors import OrchestratorError
 from schemas.events import RESPONSES, RUN_EVENTS, RunEvent
 from schemas.request import RequestSubmitted
 from schemas.run import RunFinished
-from streams.kafka.clients import new_producer, new_reader, partitions_of, started
+from streams.kafka.clients import BrokerUnreachable, new_producer, new_reader, partitions_of, started
 from streams.outbox import Outbox
 from streams.routes import JSON, Outgoing, Routes
 
@@ -34,7 +35,7 @@ def new_correlation_id() -> str:
 
 async def follow(
     options: Mapping[str, Any], routes: Routes, request: RequestSubmitted
-) -> AsyncIterator[RunEvent | RunFinished]:
+) -> AsyncGenerator[RunEvent | RunFinished, None]:
     """Send a request and yield what becomes of it, ending with its response. Endless without one: bound it outside.
 
     The request is put on one partition, so the run lives there and two partitions are all there is to read.
@@ -66,9 +67,11 @@ async def _partition_for(reader: AIOKafkaConsumer, routes: Routes, servers: obje
 
 async def _send(options: Mapping[str, Any], record: Outgoing) -> None:
     producer = new_producer(options)
-    await producer.start()
     try:
+        await producer.start()
         await Outbox(producer).publish(record)
+    except KafkaConnectionError as error:
+        raise BrokerUnreachable(servers=options["bootstrap_servers"], problem=error) from error
     finally:
         await producer.stop()
 

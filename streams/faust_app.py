@@ -16,8 +16,9 @@ COMMIT_SECONDS = 0.5
 """How often finished offsets are committed. What was finished since is repeated after a crash, and answered from memory
 or ignored."""
 
-QUEUED_RECORDS = 500
-"""How many records of an agent wait in memory before Faust stops reading more."""
+QUEUED_RECORDS = 2_000
+"""How many records an agent's queue takes. `InOrderConsumer` stops reading an agent's topics long before that, so that
+neither Faust's own brake (at four fifths) nor a full queue ever comes into it."""
 
 
 class NoTables(TableManager):

@@ -18,6 +18,13 @@ from streams.settings import Settings
 
 log = get_logger()
 
+STOP_SECONDS = 1.5
+"""How much longer than the drain time Faust may take to stop. With what follows it is less than
+`streams.role.STOP_MARGIN_SECONDS`."""
+
+DISCONNECT_SECONDS = 0.4
+"""How long the producer may take to disconnect. Nothing waits in it: whoever writes has waited for the confirmation."""
+
 
 class FaustRole(ABC):
     """Starts and stops a Faust app with one shared producer. Subclasses add the agents."""
@@ -66,9 +73,30 @@ class FaustRole(ABC):
         """Finish what is begun, for the drain time at most, commit it, leave the group, disconnect."""
         if self._app is None:
             return
-        await self._app.stop()
-        await self._host.cancel()
-        await self._producer.stop()
+        try:
+            await self._stop_app(self._app)
+        finally:
+            try:
+                await self._host.cancel()
+            finally:
+                await self._disconnect()
+
+    async def _stop_app(self, app: faust.App) -> None:
+        # A task of its own, and no `wait_for`: Faust swallows a cancellation while it stops one of its parts and goes
+        # on to the next, so that whoever cancels it and waits may wait for ever.
+        stopping = asyncio.create_task(app.stop(), name="faust stop")
+        await asyncio.wait({stopping}, timeout=self.settings.drain_seconds + STOP_SECONDS)
+        if not stopping.done():
+            log.warning("Faust did not stop in time: the group learns of it by the end of the session")
+        elif (error := stopping.exception()) is not None:
+            log.warning("Faust did not stop in order", error=repr(error))
+
+    async def _disconnect(self) -> None:
+        try:
+            async with asyncio.timeout(DISCONNECT_SECONDS):
+                await self._producer.stop()
+        except TimeoutError:
+            log.warning("the broker did not answer while disconnecting")
 
     async def _on_assigned(self, app: object, *values: Any, **_: Any) -> None:  # noqa: ANN401 - a signal's signature
         del app

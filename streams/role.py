@@ -17,8 +17,26 @@ log = get_logger()
 SUPERVISED = "ORCHESTRATOR_SUPERVISED"
 """Set by the supervisor for its children: standard input ends when the supervisor does, and the child then stops."""
 
-STOP_MARGIN_SECONDS = 5.0
+STOP_MARGIN_SECONDS = 2.5
 """How much longer than its drain time a role may take to stop before its process ends all the same."""
+
+
+class StopAsked(asyncio.Event):
+    """Set when this process is asked to stop."""
+
+    number: signal.Signals | None = None
+    """The signal that asked first; None when it was the end of the supervisor."""
+
+    def by(self, number: signal.Signals) -> None:
+        """Note a signal."""
+        if not self.is_set():
+            self.number = number
+        self.set()
+
+    @property
+    def status(self) -> int:
+        """Exit status of a command that was interrupted: 130 for Ctrl-C, as shells have it."""
+        return 1 if self.number is None else 128 + self.number
 
 
 class Role(Protocol):
@@ -37,6 +55,11 @@ class Role(Protocol):
     async def stop(self) -> None:
         """Finish what is begun and disconnect."""
         ...
+
+
+def announcement_of(name: str) -> str:
+    """Return the words by which a role tells on standard output that it is ready; more may follow on that line."""
+    return f"{name} is ready"
 
 
 async def run_role(role: Role, announcement: str, drain_seconds: float) -> None:
@@ -58,12 +81,12 @@ async def run_role(role: Role, announcement: str, drain_seconds: float) -> None:
 
 
 @contextlib.contextmanager
-def stop_signals() -> Iterator[asyncio.Event]:
+def stop_signals() -> Iterator[StopAsked]:
     """Provide an event that is set by SIGTERM, by SIGINT, or when the supervisor of this process is gone."""
     loop = asyncio.get_running_loop()
-    asked = asyncio.Event()
+    asked = StopAsked()
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, asked.set)
+        loop.add_signal_handler(number, asked.by, number)
     supervised = os.environ.get(SUPERVISED) == "1"
     if supervised:
         loop.add_reader(sys.stdin.fileno(), asked.set)
@@ -76,7 +99,7 @@ def stop_signals() -> Iterator[asyncio.Event]:
             loop.remove_signal_handler(number)
 
 
-async def first_of(stop: asyncio.Task[bool], work: Awaitable[None]) -> bool:
+async def first_of(stop: asyncio.Task[bool], work: Awaitable[object]) -> bool:
     """Wait for `work` or for `stop`, whichever is first; `work` is cancelled by `stop`. Returns whether it was done."""
     task = asyncio.ensure_future(work)
     try:

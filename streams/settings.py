@@ -57,7 +57,7 @@ class Settings(BaseSettings):
     )
     """Put before every topic, group and transactional id, so that installations share a cluster."""
     model: str = Field("scripted", min_length=1, validation_alias="ORCHESTRATOR_MODEL")
-    """Default model: `scripted`, `openai:<name>` or `anthropic:<name>`."""
+    """Default model, `provider:name`. This version has only `scripted`; `openai:` and `anthropic:` come later."""
     script: Path | None = Field(None, validation_alias="ORCHESTRATOR_SCRIPT")
     """Script of the scripted model; None: the built-in one."""
     tools: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_module_list), Field(min_length=1)] = Field(

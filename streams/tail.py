@@ -11,6 +11,7 @@ from aiokafka.structs import ConsumerRecord
 
 from streams.client import NoTopics
 from streams.kafka.clients import new_reader, partitions_of, started
+from streams.plain_text import printable_json
 
 
 async def tail(
@@ -27,7 +28,10 @@ async def tail(
 
 
 def line(record: ConsumerRecord[bytes | None, bytes | None]) -> str:
-    """Write a record as JSON: where it is, its key, and its value decoded when it is JSON, else as text."""
+    """Write a record as JSON: where it is, its key, and its value decoded when it is JSON, else as text.
+
+    What is not printable is escaped: the text is others', the terminal is ours.
+    """
     described = {
         "partition": record.partition,
         "offset": record.offset,
@@ -36,9 +40,10 @@ def line(record: ConsumerRecord[bytes | None, bytes | None]) -> str:
         "value": _value(record.value),
     }
     try:
-        return orjson.dumps(described).decode()
+        written = orjson.dumps(described)
     except orjson.JSONEncodeError:  # it can be read, but nests deeper than can be written
-        return orjson.dumps({**described, "value": _text(record.value)}).decode()
+        written = orjson.dumps({**described, "value": _text(record.value)})
+    return printable_json(written.decode())
 
 
 def _value(value: bytes | None) -> object:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import orjson
 
 from schemas.base import milliseconds_between
 from schemas.run import CallResult, RunFinished
+from streams.plain_text import printable, shortened
 
 BAR_CHARACTERS = 20
 MIN_RESULT_CHARACTERS = 12
@@ -29,17 +30,27 @@ def timeline(response: RunFinished, width: int = 100) -> str:
 
 
 def _table(response: RunFinished, width: int) -> Iterator[str]:
-    tools = [shortened(result.tool or "(superseded)", 24) for result in response.results]
-    longest = max(4, *(len(tool) for tool in tools))
-    head = f"  {'tool':<{longest}}  {'started':>9}  {'took':>9}  {'':<{BAR_CHARACTERS}}  "
-    room = max(MIN_RESULT_CHARACTERS, width - len(head))
-    yield f"{head}result"
-    for tool, result in zip(tools, response.results, strict=True):
-        offset = milliseconds_between(response.submitted_at, result.started_at) if result.started_at else None
-        started = "-" if offset is None else f"+{offset:,.0f} ms"
-        took = "-" if result.duration_ms is None else f"{result.duration_ms:,.0f} ms"
-        bar = _bar(offset, result.duration_ms, response.duration_ms)
-        yield f"  {tool:<{longest}}  {started:>9}  {took:>9}  {bar:<{BAR_CHARACTERS}}  {came_back(result, room)}"
+    """Draw a line per call. No column is wider than what is in it, so that results have room on a narrow terminal."""
+    offsets = [_offset(response, result) for result in response.results]
+    tools = _column("tool", [shortened(result.tool or "(superseded)", 24) for result in response.results])
+    starts = _column("started", ["-" if offset is None else f"+{offset:,.0f} ms" for offset in offsets], right=True)
+    durations = [result.duration_ms for result in response.results]
+    tooks = _column("took", ["-" if took is None else f"{took:,.0f} ms" for took in durations], right=True)
+    bars = _column("", [_bar(*one, response.duration_ms) for one in zip(offsets, durations, strict=True)])
+    heads = [f"  {'  '.join(cells)}  " for cells in zip(tools, starts, tooks, bars, strict=True)]
+    room = max(MIN_RESULT_CHARACTERS, width - len(heads[0]))
+    yield f"{heads[0]}result"
+    for head, result in zip(heads[1:], response.results, strict=True):
+        yield f"{head}{came_back(result, room)}"
+
+
+def _offset(response: RunFinished, result: CallResult) -> float | None:
+    return milliseconds_between(response.submitted_at, result.started_at) if result.started_at else None
+
+
+def _column(head: str, cells: Sequence[str], *, right: bool = False) -> list[str]:
+    longest = max(map(len, (head, *cells)))
+    return [cell.rjust(longest) if right else cell.ljust(longest) for cell in (head, *cells)]
 
 
 def _bar(offset: float | None, took: float | None, whole: float) -> str:
@@ -56,14 +67,3 @@ def came_back(result: CallResult, characters: int) -> str:
     if result.status != "succeeded":
         return shortened(f"{result.status}: {result.error.message}" if result.error else result.status, characters)
     return shortened(orjson.dumps(result.result).decode(), characters)
-
-
-def shortened(text: str, characters: int) -> str:
-    """Cut a text to one line of at most `characters`."""
-    flat = " ".join(printable(text).split())
-    return flat if len(flat) <= characters else flat[: characters - 1] + "…"
-
-
-def printable(text: str, keep: str = "") -> str:
-    """Replace control characters except `keep`: what is shown must not be able to drive the terminal it is shown on."""
-    return "".join(character if character.isprintable() or character in keep else " " for character in text)

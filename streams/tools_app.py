@@ -8,6 +8,7 @@ from agents.tools.registry import Registry
 from schemas.codec import Malformed
 from schemas.events import TOOL_CALLS
 from schemas.record import Record
+from schemas.tool_call import ReplyTo
 from streams import topology
 from streams.agent_host import AgentHost
 from streams.faust_role import FaustRole
@@ -41,5 +42,20 @@ class ToolsRole(FaustRole):
         if isinstance(call, Malformed):
             await self._outbox.publish(self.routes.dead_letter(record, call.reason))
             return
+        problem = await self._problem_with(call.reply_to)
+        if problem is not None:
+            await self._outbox.publish(self.routes.dead_letter(record, problem))
+            return
         outcome = await self._executor.execute(call)
         await self._outbox.publish(self.routes.outcome(call, outcome, record.traceparent))
+
+    async def _problem_with(self, reply_to: ReplyTo) -> str | None:
+        """Say why nothing can be written there, before the call is run in vain; None when it can.
+
+        A topic that the broker does not have would be waited for, and then taken for a broker that does not answer.
+        """
+        if reply_to.topic != self.routes.run_events:
+            return f"reply_to.topic is {reply_to.topic!r}, but this installation has {self.routes.run_events!r}"[:2000]
+        if not await self._outbox.has(reply_to.topic, reply_to.partition):
+            return f"reply_to.partition is {reply_to.partition}, which {reply_to.topic!r} does not have"
+        return None

@@ -25,7 +25,7 @@ from agents.tools.call_context import CallContext
 from agents.tools.errors import InvalidArguments, ToolDeclarationError, ToolError, ToolFailed
 from agents.tools.result import as_json
 from agents.tools.signature import Signature
-from agents.tools.thread import in_thread
+from agents.tools.thread import ToolThreads
 from schemas.base import Json
 from schemas.failure import Failure
 from schemas.tool_spec import ToolSpec
@@ -128,7 +128,6 @@ def tool(
     effectful: bool = False,
     timeout_ms: int | None = None,
     toolset: str = "default",
-    at_most_once: bool = False,
 ) -> Callable[[Function], Tool]: ...
 
 
@@ -179,9 +178,10 @@ def _execution(
     """Return how `call` is awaited: directly when `function` is async, else in a thread."""
     if inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(getattr(function, "__call__", None)):  # noqa: B004 - an object may be async in its __call__
         return call
+    threads = ToolThreads(name)
 
     async def execute(arguments: dict[str, Any], context: CallContext) -> object:
-        result = await in_thread(functools.partial(call, arguments, context), name)
+        result = await threads.run(functools.partial(call, arguments, context))
         # A sync function may hand back an awaitable (a lambda around an async function does).
         return await result if inspect.isawaitable(result) else result
 

@@ -13,6 +13,7 @@ from aiokafka.errors import KafkaConnectionError
 from aiokafka.producer import sender
 
 from schemas.errors import OrchestratorError
+from streams.kafka.tolerant_records import read_tolerantly
 from streams.settings import Settings
 
 MAX_BATCH_BYTES = 4 * 1024 * 1024
@@ -21,7 +22,7 @@ MAX_BATCH_BYTES = 4 * 1024 * 1024
 MAX_RECORD_BYTES = MAX_BATCH_BYTES - 16 * 1024
 """Size of the largest record written, in bytes: a batch of one, with room for what goes around it."""
 
-SESSION_TIMEOUT_MS = 10_000
+SESSION_TIMEOUT_MS = 6_000
 HEARTBEAT_INTERVAL_MS = 2_000
 """A dead process is noticed after the session timeout, in milliseconds; heartbeats come several times in it."""
 
@@ -30,6 +31,8 @@ BACKOFF_SECONDS = 0.004
 aiokafka's own values (20 ms, then 100 ms) are what a single run spends most of its time in (docs/decisions/0004)."""
 
 sender.BACKOFF_OVERRIDE = BACKOFF_SECONDS
+
+read_tolerantly()
 
 
 class BrokerUnreachable(OrchestratorError):
@@ -111,6 +114,12 @@ async def partitions_of(reader: AIOKafkaConsumer, topic: str) -> list[TopicParti
     """List the partitions of a topic, in order; none when the broker does not have it."""
     known = await reader._client.fetch_all_metadata()  # noqa: SLF001 - a reader without group has no public way to ask
     return [TopicPartition(topic, number) for number in sorted(known.partitions_for_topic(topic) or ())]
+
+
+async def topics_of(producer: AIOKafkaProducer) -> set[str]:
+    """List the topics the broker has."""
+    known = await producer.client.fetch_all_metadata()
+    return set(known.topics())
 
 
 @asynccontextmanager

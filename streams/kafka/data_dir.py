@@ -25,6 +25,10 @@ class DataDirInUse(OrchestratorError):
     """The broker data in {path} is in use: {holder}. Stop that one first, or choose another data directory."""
 
 
+class DataDirUnusable(OrchestratorError):
+    """The broker cannot keep its data in {path}: {reason}. Choose another data directory."""
+
+
 @dataclass(frozen=True, slots=True)
 class Holder:
     """Who uses the folder, as written into it."""
@@ -80,8 +84,17 @@ class DataDir:
         return (self.path / "data" / "meta.properties").is_file()
 
     async def claim(self) -> None:
-        """Take the folder, or raise `DataDirInUse`. A broker whose owner is gone is ended first."""
-        self.path.mkdir(parents=True, exist_ok=True)
+        """Take the folder; a broker on it whose owner is gone is ended first.
+
+        Raises `DataDirInUse` or `DataDirUnusable`.
+        """
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            await self._claim()
+        except OSError as error:
+            raise DataDirUnusable(path=self.path, reason=error.strerror or error) from error
+
+    async def _claim(self) -> None:
         started = time.monotonic()
         asked = killed = False
         while not self._try_lock():
@@ -91,12 +104,16 @@ class DataDir:
                 # The other one is between taking the lock and writing who it is, or is letting go.
                 if waited > 1 or (holder and is_alive(holder.owner)):
                     raise DataDirInUse(path=self.path, holder=holder or "another process holds its lock")
-            elif is_alive(holder.owner) or not self._is_ours(holder.pid) or waited > LEFTOVER_SECONDS:
+            elif is_alive(holder.owner) or waited > LEFTOVER_SECONDS:
                 raise DataDirInUse(path=self.path, holder=holder)
             elif not asked:
+                if not self._is_ours(holder.pid):
+                    raise DataDirInUse(path=self.path, holder=holder)
                 asked = True
                 _send(holder.pid, signal.SIGTERM)
-            elif not killed and waited > LEFTOVER_SECONDS - 5:
+            elif not killed and waited > LEFTOVER_SECONDS - 5 and self._is_ours(holder.pid):
+                # Asked again whether it is ours, but only here: a process that is ending has lost its command line
+                # already while it still holds the lock, and then there is nothing to do but to wait.
                 killed = True
                 _send(holder.pid, signal.SIGKILL)
             await asyncio.sleep(_POLL_SECONDS)

@@ -6,23 +6,24 @@ import asyncio
 import base64
 import contextlib
 import os
-import signal
 import socket
 import sys
 import uuid
 from collections import deque
-from collections.abc import Coroutine, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, NoReturn, Self
+from typing import NoReturn, Self
 
 from schemas.errors import OrchestratorError
 from streams.kafka import jars
 from streams.kafka.broker_config import JVM_OPTIONS, log4j_properties, server_properties
+from streams.kafka.daemon_thread import in_daemon_thread
 from streams.kafka.data_dir import DataDir, DataDirInUse
 from streams.kafka.jars import EmbeddedBrokerUnavailable
 from streams.kafka.java_process import JavaProcess
 from streams.kafka.readiness import answers
+from streams.role import first_of, stop_signals
 
 __all__ = [
     "BrokerEnded",
@@ -39,6 +40,8 @@ START_SECONDS = 90.0
 """How long a start may take: 2-3 s on an idle machine, many times that on a crowded one."""
 STOP_SECONDS = 15.0
 """How long an orderly stop may take before the broker is killed; 0.4 s is usual."""
+ABANDON_SECONDS = 1.5
+"""The same for a broker that was still starting, so has nothing to put in order; it may not listen to SIGTERM yet."""
 _PORT_ATTEMPTS = 3
 _SHOWN_LINES = 15
 _NOISE = ("\tat ", "\t... ", "WARNING: ")
@@ -65,14 +68,14 @@ class PortTaken(OrchestratorError):
 class EmbeddedBroker:
     """One Kafka broker (and controller) in a child process, on 127.0.0.1 only, with its state in a folder.
 
-    Also an async context manager. It can be started again after a stop or a crash, then on the same port if that is
-    still free. When this process ends, in whatever way, the broker ends too.
+    Also an async context manager. It can be started again after a stop or a crash, always on the same port, because
+    that is where its clients look for it. When this process ends, in whatever way, the broker ends too.
     """
 
     def __init__(self, data_dir: Path, port: int | None = None) -> None:
         """Name the folder (made when missing, kept) and the port (a free one when None); nothing starts yet."""
         self._dir = DataDir(data_dir)
-        self._wanted_port = port
+        self._settled_port = port
         self._port: int | None = port
         self._java: JavaProcess | None = None
         self._log_start = 0
@@ -105,7 +108,7 @@ class EmbeddedBroker:
         await self.stop()
         self._choose_ports()  # a port that is taken is refused before anything is fetched or made
         java = _java_executable()
-        class_path = await asyncio.to_thread(jars.class_path)
+        class_path = await in_daemon_thread(lambda cancelled: jars.class_path(cancelled=cancelled))
         command = [java, *JVM_OPTIONS, f"-Dorchestrator.data.dir={self._dir.path}", "-cp", class_path]
         await self._dir.claim()
         try:
@@ -113,14 +116,15 @@ class EmbeddedBroker:
                 await self._format(command)
             await self._run(command)
         except BaseException:
-            await self.stop()
+            await self.stop(ABANDON_SECONDS)
             raise
+        self._settled_port = self._port  # clients know it now: from here on it is this one or none
 
-    async def stop(self) -> None:
-        """Stop the broker in order, kill it when that takes too long. Does nothing when there is none."""
+    async def stop(self, grace_seconds: float = STOP_SECONDS) -> None:
+        """Stop the broker in order, kill it when that takes longer than the grace. Does nothing when there is none."""
         try:
             if self._java:
-                await self._java.end(STOP_SECONDS)
+                await self._java.end(grace_seconds)
         finally:
             self._java = None
             self._dir.release()
@@ -173,21 +177,21 @@ class EmbeddedBroker:
             try:
                 await self._until_ready()
             except BrokerStartFailed as error:
-                if self._wanted_port or attempt == _PORT_ATTEMPTS or "Address already in use" not in str(error):
+                if self._settled_port or attempt == _PORT_ATTEMPTS or "Address already in use" not in str(error):
                     raise
             else:
                 return
 
     def _choose_ports(self) -> tuple[int, int]:
         """Return the client's and the controller's port, both free at this moment."""
-        preferred = self._wanted_port or self._port
+        preferred = self._settled_port or self._port
         with socket.socket() as first, socket.socket() as second:
             first.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 first.bind((HOST, preferred or 0))
             except OSError as error:
-                if self._wanted_port:
-                    raise PortTaken(port=self._wanted_port) from error
+                if self._settled_port:
+                    raise PortTaken(port=self._settled_port) from error
                 first.bind((HOST, 0))
             second.bind((HOST, 0))
             return int(first.getsockname()[1]), int(second.getsockname()[1])
@@ -231,40 +235,25 @@ class EmbeddedBroker:
         raise BrokerStartFailed(problem=problem, log=self._dir.log_file, tail=self.last_lines())
 
 
-async def serve(data_dir: Path, port: int | None = None) -> None:
-    """Run a broker in the foreground until SIGTERM or SIGINT; print one line with its address when it answers."""
-    loop = asyncio.get_running_loop()
-    asked = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, asked.set)
+async def serve(data_dir: Path, port: int | None = None) -> int:
+    """Run a broker in the foreground until SIGTERM or SIGINT; print one line with its address when it answers.
+
+    Returns the exit status: 0 when it was stopped after it was up. Raises `BrokerEnded` when it ended by itself.
+    """
     broker = EmbeddedBroker(data_dir, port)
-    stop = asyncio.ensure_future(asked.wait())
-    try:
-        if not await _unless(stop, broker.start()):
-            return
-        sys.stdout.write(f"Kafka listens on {broker.bootstrap_servers} (data and log in {data_dir})\n")
-        sys.stdout.flush()
-        if await _unless(stop, broker.wait()):
-            raise BrokerEnded(code=await broker.wait(), log=broker.log_file, tail=broker.last_lines())
-    finally:
-        stop.cancel()
-        await broker.stop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.remove_signal_handler(number)
-
-
-async def _unless(stop: asyncio.Future[Literal[True]], work: Coroutine[Any, Any, Any]) -> bool:
-    """Do the work, or cancel it when `stop` comes first. Returns whether it was done; its errors are raised."""
-    task = asyncio.ensure_future(work)
-    try:
-        await asyncio.wait({stop, task}, return_when=asyncio.FIRST_COMPLETED)
-        if not task.done():
-            return False
-        task.result()
-        return True
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+    with stop_signals() as asked:
+        stop = asyncio.create_task(asked.wait(), name="stop asked")
+        try:
+            if not await first_of(stop, broker.start()):
+                return asked.status
+            sys.stdout.write(f"Kafka listens on {broker.bootstrap_servers} (data and log in {data_dir})\n")
+            sys.stdout.flush()
+            if await first_of(stop, broker.wait()):
+                raise BrokerEnded(code=await broker.wait(), log=broker.log_file, tail=broker.last_lines())
+            return 0
+        finally:
+            stop.cancel()
+            await broker.stop()
 
 
 def _java_executable() -> str:

@@ -13,11 +13,14 @@ import os
 import shutil
 import sys
 import tempfile
+import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from queue import Empty, SimpleQueue
 from typing import NoReturn
 
 from schemas.errors import OrchestratorError
@@ -36,6 +39,7 @@ _PARALLEL = 6
 _ATTEMPTS = 3
 _TIMEOUT_SECONDS = 20
 _LEFTOVER_SECONDS = 3600
+_POLL_SECONDS = 0.1
 
 
 class EmbeddedBrokerUnavailable(OrchestratorError):
@@ -46,6 +50,10 @@ class EmbeddedBrokerUnavailable(OrchestratorError):
       - set KAFKA_BOOTSTRAP_SERVERS to the address of a Kafka broker you have
       - run `docker compose up`, which starts a broker in a container
     """
+
+
+class FetchCancelled(OrchestratorError):
+    """The jars of the embedded Kafka broker were not fetched, because that was cancelled."""
 
 
 class JarHashMismatch(OrchestratorError):
@@ -107,20 +115,28 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def class_path(jars: Iterable[Jar] | None = None, *, cache: Path | None = None, fetch: Fetch | None = None) -> str:
+def class_path(
+    jars: Iterable[Jar] | None = None,
+    *,
+    cache: Path | None = None,
+    fetch: Fetch | None = None,
+    cancelled: threading.Event | None = None,
+) -> str:
     """Return the Java class path of the locked jars, after fetching what is missing or damaged.
 
     Every jar is verified on every call: hashing all of them takes about 0.1 s, and a damaged one would show as a
-    class that is missing some day. Several processes may do this at once. Blocks; call it in a thread.
+    class that is missing some day. Several processes may do this at once. Blocks; call it in a thread, and set
+    `cancelled` to have it raise `FetchCancelled` within a moment.
     """
     jars = read_lock() if jars is None else tuple(jars)
+    cancelled = cancelled or threading.Event()
     cache = cache or cache_dir()
     try:
         cache.mkdir(parents=True, exist_ok=True)
         _sweep(cache)
         missing = [jar for jar in jars if not _is_whole(jar, cache / jar.filename)]
         if missing:
-            _fetch_all(missing, cache, fetch or fetch_from_registry)
+            _fetch_all(missing, lambda jar: _fetch_one(jar, cache, fetch or fetch_from_registry), cancelled)
     except OSError as error:
         raise EmbeddedBrokerUnavailable(problem=f"Its jars cannot be kept: {error}", cache=cache) from error
     return os.pathsep.join(str(cache / jar.filename) for jar in jars)
@@ -155,18 +171,45 @@ def _sweep(cache: Path) -> None:
                 shutil.rmtree(folder, ignore_errors=True)
 
 
-def _fetch_all(missing: list[Jar], cache: Path, fetch: Fetch) -> None:
-    """Fetch a few at a time, with one line on stderr that counts; the first failure ends it."""
+def _fetch_all(missing: list[Jar], fetch_one: Callable[[Jar], None], cancelled: threading.Event) -> None:
+    """Fetch a few at a time, with one line on stderr that counts; the first failure ends it.
+
+    In daemon threads, not an executor's: the interpreter waits for those at its end, and a download may take minutes.
+    """
+    waiting, over = deque(missing), threading.Event()
+    ends: SimpleQueue[BaseException | None] = SimpleQueue()
+
+    def work() -> None:
+        while waiting and not over.is_set():
+            try:
+                with contextlib.suppress(IndexError):  # another thread took the last one
+                    fetch_one(waiting.popleft())
+                    ends.put(None)
+            except BaseException as error:  # noqa: BLE001 - raised where it is waited for
+                ends.put(error)
+
+    for number in range(min(_PARALLEL, len(missing))):
+        threading.Thread(target=work, name=f"jars-{number}", daemon=True).start()
     _report(0, len(missing))
-    with ThreadPoolExecutor(_PARALLEL, thread_name_prefix="jars") as pool:
-        try:
-            for done, _ in enumerate(pool.map(lambda jar: _fetch_one(jar, cache, fetch), missing), start=1):
-                _report(done, len(missing))
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            if sys.stderr.isatty():
-                sys.stderr.write("\n")
-            raise
+    try:
+        for done in range(1, len(missing) + 1):
+            _await_one(ends, cancelled)
+            _report(done, len(missing))
+    except BaseException:
+        over.set()
+        if sys.stderr.isatty():
+            sys.stderr.write("\n")
+        raise
+
+
+def _await_one(ends: SimpleQueue[BaseException | None], cancelled: threading.Event) -> None:
+    """Wait until one more is fetched; raise why it was not."""
+    while not cancelled.is_set():
+        with contextlib.suppress(Empty):
+            if (error := ends.get(timeout=_POLL_SECONDS)) is not None:
+                raise error
+            return
+    raise FetchCancelled
 
 
 def _fetch_one(jar: Jar, cache: Path, fetch: Fetch) -> None:
@@ -195,9 +238,11 @@ def _fetch_one(jar: Jar, cache: Path, fetch: Fetch) -> None:
 def _report(done: int, total: int) -> None:
     """Write the progress line: in place on a terminal, only its first and last state elsewhere."""
     if sys.stderr.isatty():
-        sys.stderr.write(f"\rfetching Apache Kafka (once): {done}/{total} jars" + ("\n" if done == total else ""))
+        sys.stderr.write(
+            f"\rfetching Apache Kafka (once, 45 MB): {done}/{total} jars" + ("\n" if done == total else "")
+        )
     elif done in {0, total}:
-        sys.stderr.write(f"fetching Apache Kafka (once): {done}/{total} jars\n")
+        sys.stderr.write(f"fetching Apache Kafka (once, 45 MB): {done}/{total} jars\n")
     sys.stderr.flush()
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from streams.settings import Settings
-from tests.support.processes import processes_with, until_gone
+from tests.support.processes import processes_with
 from tests.support.role_process import command, environment_of, run_command
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="finds processes by /proc")
@@ -58,11 +58,3 @@ async def test_a_running_dev_is_found_by_ask_and_ends_on_ctrl_c(environment: dic
         assert time.monotonic() - start < 10
         assert process.returncode in {0, 130}
         assert not processes_with(str(tmp_path / "data"))
-
-
-async def test_a_killed_dev_leaves_no_process(environment: dict[str, str], tmp_path: Path) -> None:
-    """SIGKILL, which it cannot do anything about: broker and roles notice that it is gone, and end."""
-    async with dev(environment) as process:
-        process.kill()
-        await process.wait()
-        await until_gone(str(tmp_path / "data"), 15)

@@ -206,8 +206,10 @@ async def test_ctrl_c_with_a_call_under_way_is_over_in_time_and_in_order(
             assert (await interrupt(process, data, 10))[0] == 0
 
 
-async def test_after_a_killed_dev_ask_says_how_to_go_on(environment: dict[str, str], data: Path) -> None:
-    """The address of its broker is still there, and nobody is at it."""
+async def test_a_killed_dev_leaves_no_process_and_ask_says_how_to_go_on(
+    environment: dict[str, str], data: Path
+) -> None:
+    """Broker and roles notice that it is gone, and end. The broker's address is still there, and nobody is at it."""
     async with command(environment, "dev", "--prompt", "hello") as process:
         await until_said(process, "Everything stays up")
         process.kill()

@@ -18,8 +18,8 @@ from tests.support.switchboard import Switchboard
 
 TOOLS = "tests.support.remote_tool"
 SCRIPT = script(("", [{"answer": "done"}]))
-DRAIN_SECONDS = 1.0
-FEW_SECONDS = 5.0
+DRAIN_SECONDS = 4.0
+FEW_SECONDS = 3.0
 
 
 @pytest.fixture

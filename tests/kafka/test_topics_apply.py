@@ -11,7 +11,8 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from schemas.topics import TopicSpec, load_topics
-from streams.kafka.admin import BrokerUnreachable, MorePartitionsRefused, TopicsNotApplied, apply_plan, observe
+from streams.kafka.admin import MorePartitionsRefused, TopicsNotApplied, apply_plan, observe
+from streams.kafka.clients import BrokerUnreachable
 from streams.kafka.topic_plan import ObservedTopic, TopicPlan, plan, render
 
 

@@ -52,7 +52,7 @@ def pending() -> asyncio.Future[Any]:
 async def test_the_record_that_cannot_be_sent_is_the_one_that_is_named() -> None:
     """An operator looks at that topic first."""
     broker = Broker(first=None, second=MessageSizeTooLargeError("too large"), third=None)
-    with pytest.raises(NotPublished, match="record for second .*too large"):
+    with pytest.raises(NotPublished, match=r"record for second .*too large"):
         await outbox(broker).publish(*records("first", "second", "third"))
     assert broker.sent == ["first"]
 

@@ -52,3 +52,14 @@ def test_json_nested_deeper_than_can_be_written_is_shown_as_text(levels: int) ->
 def test_any_record_is_one_line(key: bytes | None, value: bytes | None) -> None:
     """Dead letters hold whatever was sent."""
     assert shown(key, value)["offset"] == 2
+
+
+@pytest.mark.parametrize("value", ["\x7f\x9b31m", "\u202eabc\u2066", "\u2028", "\U000e0001", "\u200b"])
+def test_what_could_drive_a_terminal_is_escaped(value: str) -> None:
+    """Control sequences, text direction and what cannot be seen; the line reads back as the same text."""
+    for data in (value.encode(), orjson.dumps({"a": value})):
+        record = SimpleNamespace(partition=1, offset=2, timestamp=3, key=value.encode(), value=data)
+        written = line(record)
+        assert written.isprintable()
+        assert orjson.loads(written)["key"] == value
+        assert orjson.loads(written)["value"] in (value, {"a": value})

@@ -6,12 +6,20 @@ import hashlib
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from threading import Barrier
+from threading import Barrier, Event
 
 import pytest
 
 from streams.kafka import jars
-from streams.kafka.jars import EmbeddedBrokerUnavailable, Jar, JarHashMismatch, JarLockInvalid, class_path, read_lock
+from streams.kafka.jars import (
+    EmbeddedBrokerUnavailable,
+    FetchCancelled,
+    Jar,
+    JarHashMismatch,
+    JarLockInvalid,
+    class_path,
+    read_lock,
+)
 
 
 def locked(artifact: str) -> Jar:
@@ -155,3 +163,18 @@ def test_the_cache_is_where_the_xdg_specification_says(monkeypatch: pytest.Monke
     assert jars.cache_dir() == tmp_path / "async-toolformer-orchestrator" / "jars"
     monkeypatch.setenv("XDG_CACHE_HOME", "relative")
     assert jars.cache_dir() == Path.home() / ".cache" / "async-toolformer-orchestrator" / "jars"
+
+
+def test_fetching_can_be_cancelled_in_the_middle(tmp_path: Path) -> None:
+    """It ends within a moment although the registry does not, and keeps nothing."""
+    cancelled, release = Event(), Event()
+
+    def hang(coordinates: str, directory: Path) -> Path:
+        cancelled.set()
+        release.wait(30)
+        return Registry()(coordinates, directory)
+
+    with pytest.raises(FetchCancelled):
+        class_path([locked("a"), locked("b")], cache=tmp_path, fetch=hang, cancelled=cancelled)
+    assert not list(tmp_path.glob("*.jar"))
+    release.set()
