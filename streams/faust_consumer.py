@@ -1,6 +1,7 @@
 """Faust's consumer with the parts replaced that lose messages. docs/decisions/0003 says what is wrong with each.
 
-- commits are computed here, from what is unfinished, and never by Faust's acknowledgements;
+- commits are computed here, from what is unfinished, and never by Faust's acknowledgements; what is finished beyond
+  them is said in the commit metadata, so that a crash repeats only what was in flight;
 - records are read committed;
 - an agent with enough records waiting holds up its own topics only;
 - waiting for unfinished work, at a rebalance or at the end, is bounded.
@@ -20,13 +21,18 @@ from faust.types import TP, Message
 from mode.types import ServiceT
 from structlog.stdlib import get_logger
 
-from streams.faust_thread import ReadCommittedThread
+from streams.commit_metadata import encode_finished
+from streams.faust_thread import Commit, ReadCommittedThread
 from streams.offsets import InOrderOffsets
 
 log = get_logger()
 
 ENOUGH_WAITING = 200
 """How many records of a topic wait for an agent before no more of them are read. At most a poll more will wait."""
+
+MAX_LEAD = 1_000
+"""How many records of a partition may be begun from the lowest unfinished one on. Bounds what a crash could repeat if
+the commit metadata were lost, and keeps that metadata within what the broker takes."""
 
 POLL_SECONDS = 0.25
 """How long a poll waits for records."""
@@ -47,8 +53,12 @@ class Ticket:
 
 
 class InOrderConsumer(Consumer):
-    """Commits, per partition, exactly up to the lowest record that is not finished."""
+    """Commits, per partition, exactly up to the lowest record that is not finished, and which later ones are.
 
+    `inherited` is what the consumer thread has read of the latter, for the assignment it is about to announce.
+    """
+
+    _thread: ReadCommittedThread
     drain_seconds: ClassVar[float]
     client_options: ClassVar[Mapping[str, Any]]
 
@@ -56,7 +66,8 @@ class InOrderConsumer(Consumer):
         """Start owning nothing."""
         super().__init__(*args, **kwargs)
         self._offsets: dict[TP, InOrderOffsets] = {}
-        self._committed: dict[TP, int] = {}
+        self._committed: dict[TP, Commit] = {}
+        self.inherited: Mapping[TP, frozenset[int]] = {}
         self._abandoned = 0
         self._progress = asyncio.Event()
         self._waiting: Counter[str] = Counter()
@@ -80,6 +91,7 @@ class InOrderConsumer(Consumer):
         """Note that all a message caused is confirmed by the broker."""
         ticket.offsets.finish(ticket.offset)
         self._progress.set()
+        self._taken.set()
 
     def abandon(self) -> None:
         """Note that a message will never be finished here: nobody has to wait for it. It stays uncommitted."""
@@ -120,12 +132,9 @@ class InOrderConsumer(Consumer):
         """Commit what is finished, in order. `topics` is ignored: committing all of it is never wrong."""
         del topics, start_new_transaction
         owned = self.assignment()
-        news = {
-            tp: offset
-            for tp, offsets in self._offsets.items()
-            if tp in owned and (offset := offsets.committable()) is not None and offset != self._committed.get(tp)
-        }
-        if not news or not await self._commit(news):
+        state = {tp: commit for tp, offsets in self._offsets.items() if tp in owned and (commit := _commit_of(offsets))}
+        news = {tp: commit for tp, commit in state.items() if commit != self._committed.get(tp)}
+        if not news or not await self._thread.commit_with_metadata(news):
             return False
         self._committed.update(news)
         return True
@@ -138,6 +147,7 @@ class InOrderConsumer(Consumer):
     async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
         """Begin anew: what was begun between the revocation and now was of the old ownership."""
         self._forget()
+        self._offsets.update({tp: InOrderOffsets(finished) for tp, finished in self.inherited.items()})
         await super().on_partitions_assigned(assigned, generation_id)
 
     def _forget(self) -> None:
@@ -204,8 +214,12 @@ class InOrderConsumer(Consumer):
         A set of its own: Faust hands its live one to the thread, and emptied meanwhile that means "everything".
         """
         active = self._get_active_partitions()
-        readable = {tp for tp in active if self._waiting[tp.topic] < ENOUGH_WAITING}
+        readable = {tp for tp in active if self._waiting[tp.topic] < ENOUGH_WAITING and self._lead(tp) < MAX_LEAD}
         return readable, len(readable) < len(active)
+
+    def _lead(self, tp: TP) -> int:
+        offsets = self._offsets.get(tp)
+        return offsets.lead if offsets is not None else 0
 
     async def _until_taken(self) -> None:
         self._taken.clear()
@@ -227,6 +241,11 @@ class InOrderConsumer(Consumer):
 
     def _new_consumer_thread(self) -> AIOKafkaConsumerThread:
         return ReadCommittedThread(self, loop=self.loop, beacon=self.beacon)
+
+
+def _commit_of(offsets: InOrderOffsets) -> Commit | None:
+    offset = offsets.committable()
+    return None if offset is None else Commit(offset, encode_finished(offset, offsets.finished_ahead()))
 
 
 def in_order_transport(options: Mapping[str, Any], drain_seconds: float) -> type[Transport]:

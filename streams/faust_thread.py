@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Protocol, cast
+from typing import Any, NamedTuple, Protocol, cast
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
+from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
+from aiokafka.structs import OffsetAndMetadata
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Transport
 from faust.types import TP
 from mode.threads import ServiceThread, WorkerThread
+from structlog.stdlib import get_logger
 
+from streams.commit_metadata import decode_finished
 from streams.kafka.clients import new_group_member
+
+log = get_logger()
 
 MAX_POLL_RECORDS = 100
 """How many records a poll returns. Small beside an agent's queue, so that no poll can fill one."""
@@ -38,8 +44,18 @@ class _DaemonThread(WorkerThread):
         self.is_stopped.wait(END_SECONDS)
 
 
-class _WithOptions(Protocol):
+class Commit(NamedTuple):
+    """What is committed of a partition: the next offset to read, and what is finished beyond it."""
+
+    offset: int
+    metadata: str
+
+
+class _Owner(Protocol):
+    """What the thread needs of the consumer it works for."""
+
     client_options: Mapping[str, Any]
+    inherited: Mapping[TP, frozenset[int]]
 
 
 class ReadCommittedThread(AIOKafkaConsumerThread):
@@ -51,8 +67,43 @@ class ReadCommittedThread(AIOKafkaConsumerThread):
     def _create_worker_consumer(self, transport: Transport) -> AIOKafkaConsumer:
         del transport
         self._assignor = RoundRobinPartitionAssignor
-        options = cast("_WithOptions", self.consumer).client_options
+        options = cast("_Owner", self.consumer).client_options
         return new_group_member(options, self.app.conf.id, self._assignor, max_poll_records=MAX_POLL_RECORDS)
+
+    async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
+        """Read what earlier owners have finished out of order, then announce the assignment."""
+        owner = cast("_Owner", self.consumer)
+        owner.inherited = await self._finished_before(assigned)
+        await super().on_partitions_assigned(assigned, generation_id)
+
+    async def _finished_before(self, assigned: set[TP]) -> dict[TP, frozenset[int]]:
+        # aiokafka's own `committed` leaves the metadata out.
+        coordinator = self._ensure_consumer()._coordinator  # noqa: SLF001 - see above
+        try:
+            committed = await coordinator.fetch_committed_offsets(list(assigned))
+        except KafkaError as error:
+            log.warning("what was finished out of order is not known and is repeated", error=repr(error))
+            return {}
+        return {tp: decode_finished(found.offset, found.metadata) for tp, found in committed.items() if found.metadata}
+
+    async def commit_with_metadata(self, offsets: Mapping[TP, Commit]) -> bool:
+        """Commit offsets with their metadata. False when the group has been shared anew: then they are not ours."""
+        committed: bool = await self.call_thread(self._commit_with_metadata, offsets)
+        return committed
+
+    async def _commit_with_metadata(self, offsets: Mapping[TP, Commit]) -> bool:
+        owned = self.assignment()
+        commits = {tp: OffsetAndMetadata(*commit) for tp, commit in offsets.items() if tp in owned}
+        try:
+            await self._ensure_consumer().commit(commits)
+        except (CommitFailedError, IllegalStateError) as error:
+            log.info("a commit came too late: the partitions were shared anew", error=repr(error))
+            return False
+        except Exception as error:
+            log.exception("a commit failed")
+            await self.crash(error)
+            return False
+        return True
 
     async def seek_to_committed(self) -> Mapping[TP, int]:
         """Seek every partition to where its group is, and to its beginning where the group has not committed.

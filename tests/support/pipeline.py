@@ -20,6 +20,7 @@ from agents.llm.scripted import ScriptedModel
 from agents.tools.registry import Registry
 from agents.tools.tool import Tool
 from streams import topology
+from streams.commit_metadata import decode_finished
 from streams.installation import topic_specs
 from streams.kafka.admin import apply_plan, observe
 from streams.kafka.topic_plan import plan
@@ -174,6 +175,16 @@ class Pipeline:
         group = self.routes.group(role, toolset="default")
         offsets = await self._admin.list_consumer_group_offsets(group)
         return {source: found.offset for source, found in offsets.items()}
+
+    async def until_finished_ahead(self, role: topology.Role, source: TopicPartition, finished: set[int]) -> None:
+        """Wait until the group of a role has said in its commit which later offsets are finished."""
+        group = self.routes.group(role, toolset="default")
+        async with asyncio.timeout(20):
+            while True:
+                found = (await self._admin.list_consumer_group_offsets(group)).get(source)
+                if found is not None and decode_finished(found.offset, found.metadata) == finished:
+                    return
+                await asyncio.sleep(POLL_SECONDS)
 
     async def until_committed(self, role: topology.Role, source: TopicPartition, offset: int) -> None:
         """Wait until the group of a role has committed at least that offset."""
