@@ -3,54 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
 from collections.abc import Awaitable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Protocol
 
 from agents.clock import Clock, milliseconds_until
-from agents.llm.model import (
-    CallSealed,
-    CallStarted,
-    ChatModel,
-    Conversation,
-    Finished,
-    ModelCallFailed,
-    ModelError,
-    TextDelta,
-)
+from agents.draft import Draft, PlanInvalid
+from agents.llm.model import CallSealed, CallStarted, ChatModel, Conversation, Finished, ModelError, TextDelta
 from agents.tools.errors import ToolError
 from agents.tools.registry import Registry
-from schemas.base import Json, bounded_depth
+from agents.turn import Turn
 from schemas.codec import encode
 from schemas.failure import Failure, FailureCode
-from schemas.ids import call_id, canonical_json
-from schemas.plan import MAX_CALLS, PlanCreated, PlanFailed, PlannedCall
-from schemas.request import RequestSubmitted
-from schemas.run import Usage
-from schemas.tool_call import ReplyTo, ToolCallRequested
-from schemas.turn import TurnRecord
+from schemas.plan import PlanCreated, PlanFailed, PlannedCall
+from schemas.tool_call import ToolCallRequested
 
 MAX_PLAN_BYTES = 1024 * 1024
 """Size of the largest plan, in bytes of JSON: it has to fit into a record together with what becomes of it."""
-
-MAX_NAME_CHARACTERS = 128
-"""How much is kept of the name of a tool that a model makes up. Tools' own names are not longer."""
-
-
-@dataclass(frozen=True, slots=True)
-class Turn:
-    """One turn to plan: the request, which turn it is (from 1), what came before, and where its run lives."""
-
-    correlation_id: str
-    turn: int
-    request: RequestSubmitted
-    deadline_at: datetime
-    reply_to: ReplyTo
-    history: tuple[TurnRecord, ...] = ()
-    traceparent: str | None = None
 
 
 class Dispatch(Protocol):
@@ -69,17 +39,6 @@ class ModelDirectory(Protocol):
         ...
 
 
-@dataclass(slots=True)
-class _Draft:
-    """A plan while the model still speaks."""
-
-    text: list[str] = field(default_factory=list)
-    calls: list[PlannedCall] = field(default_factory=list)
-    seen: Counter[bytes] = field(default_factory=Counter)
-    confirmations: dict[str, Awaitable[bool]] = field(default_factory=dict)
-    finished: Finished = field(default_factory=Finished)
-
-
 class Planner:
     """Turns one `Turn` into one plan, publishing calls of pure tools the moment they are sealed."""
 
@@ -96,28 +55,31 @@ class Planner:
         When this returns, every call the plan marks `dispatched` has been confirmed by the broker: the aggregator
         publishes the others, so none is lost.
         """
-        draft = _Draft()
+        spoken = _Spoken()
         remaining = milliseconds_until(turn.deadline_at, self._clock())
         deadline = asyncio.timeout(max(0.0, remaining / 1000))
         try:
             async with deadline:
-                await self._listen(turn, draft)
-                calls = await _confirmed(draft)
-            return _plan_of(turn, draft, calls)
-        except ModelError as error:
-            return _failed(turn, draft, error.code, str(error), retryable=error.retryable)
-        except ToolError as error:  # the request's allowlist names a tool that is not here
-            return _failed(turn, draft, error.code, str(error), retryable=error.retryable)
+                draft = await self._listen(turn, spoken)
+                calls = await _confirmed(draft.complete(), spoken)
+            return _plan_of(turn, spoken, calls)
+        except (
+            ModelError,
+            ToolError,
+            PlanInvalid,
+        ) as error:  # a ToolError: the allowlist names a tool that is not here
+            return _failed(turn, spoken, error.code, str(error), retryable=error.retryable)
         except TimeoutError as error:
             if deadline.expired():
                 message = "the deadline came before the plan was complete"
-                return _failed(turn, draft, FailureCode.DEADLINE_EXCEEDED, message)
-            return _failed(turn, draft, FailureCode.MODEL_FAILED, f"the model timed out: {error}", retryable=True)
+                return _failed(turn, spoken, FailureCode.DEADLINE_EXCEEDED, message)
+            return _failed(turn, spoken, FailureCode.MODEL_FAILED, f"the model timed out: {error}", retryable=True)
         except Exception as error:  # noqa: BLE001 - whatever a model adapter raises must end in an event, not in a stuck run
-            return _failed(turn, draft, FailureCode.INTERNAL_ERROR, f"{type(error).__name__}: {error}"[:2000])
+            return _failed(turn, spoken, FailureCode.INTERNAL_ERROR, f"{type(error).__name__}: {error}"[:2000])
 
-    async def _listen(self, turn: Turn, draft: _Draft) -> None:
+    async def _listen(self, turn: Turn, spoken: _Spoken) -> Draft:
         model = self._models.find(turn.request.model)
+        draft = Draft(turn, self._registry)
         conversation = Conversation(
             prompt=turn.request.prompt,
             turn=turn.turn,
@@ -129,42 +91,27 @@ class Planner:
             async for event in events:
                 match event:
                     case TextDelta(text):
-                        draft.text.append(text)
+                        spoken.text.append(text)
                     case CallStarted():
                         pass  # a call counts once it is sealed
                     case CallSealed():
-                        self._take(turn, draft, event)
+                        self._publish(turn, draft.take(event), spoken)
                     case Finished():
-                        draft.finished = event
+                        spoken.finished = event
+        return draft
 
-    def _take(self, turn: Turn, draft: _Draft, sealed: CallSealed) -> None:
-        if len(draft.calls) + sum(len(earlier.calls) for earlier in turn.history) >= MAX_CALLS:
-            reason = f"more than {MAX_CALLS:,} calls in one run; narrow the prompt"
-            raise ModelCallFailed(name=turn.request.model or "default", reason=reason)
-        call = self._planned(turn, draft, sealed)
-        draft.calls.append(call)
-        if call.error is None and call.effect == "pure":
-            draft.confirmations[call.call_id] = self._dispatch(_request_for(turn, call), turn.traceparent)
+    def _publish(self, turn: Turn, call: PlannedCall | None, spoken: _Spoken) -> None:
+        if call is not None:
+            spoken.confirmations[call.call_id] = self._dispatch(_request_for(turn, call), turn.traceparent)
 
-    def _planned(self, turn: Turn, draft: _Draft, sealed: CallSealed) -> PlannedCall:
-        called = sealed.tool[:MAX_NAME_CHARACTERS]
-        arguments, fault = _writable(sealed.arguments)
-        content = canonical_json([called, arguments])
-        name = call_id(turn.correlation_id, turn.turn, called, arguments, draft.seen[content])
-        draft.seen[content] += 1
-        tool = self._registry.get(called)
-        offered = tuple(self._registry) if turn.request.tools is None else turn.request.tools
-        if tool is None or called not in offered:
-            error: Failure | None = _unknown_tool(called, offered)
-        else:
-            error = fault or tool.check(arguments)
-        return PlannedCall(
-            call_id=name,
-            tool=called,
-            arguments=arguments,
-            effect=tool.spec.effect if tool is not None else "pure",
-            error=error,
-        )
+
+@dataclass(slots=True)
+class _Spoken:
+    """What a model has said so far, and which calls are on their way already."""
+
+    text: list[str] = field(default_factory=list)
+    confirmations: dict[str, Awaitable[bool]] = field(default_factory=dict)
+    finished: Finished = field(default_factory=Finished)
 
 
 def _request_for(turn: Turn, call: PlannedCall) -> ToolCallRequested:
@@ -180,45 +127,30 @@ def _request_for(turn: Turn, call: PlannedCall) -> ToolCallRequested:
     )
 
 
-def _plan_of(turn: Turn, draft: _Draft, calls: tuple[PlannedCall, ...]) -> PlanCreated | PlanFailed:
+def _plan_of(turn: Turn, spoken: _Spoken, calls: tuple[PlannedCall, ...]) -> PlanCreated | PlanFailed:
     plan = PlanCreated(
         correlation_id=turn.correlation_id,
         turn=turn.turn,
         calls=calls,
-        text="".join(draft.text) or None,
-        model=draft.finished.model,
-        usage=draft.finished.usage,
+        text="".join(spoken.text) or None,
+        model=spoken.finished.model,
+        usage=spoken.finished.usage,
     )
     size = len(encode(plan))
     if size > MAX_PLAN_BYTES:
         message = f"the model wrote {size:,} bytes in one turn, the limit is {MAX_PLAN_BYTES:,}"
-        return _failed(turn, draft, FailureCode.MODEL_FAILED, message)
+        return _failed(turn, spoken, FailureCode.MODEL_FAILED, message)
     return plan
 
 
-async def _confirmed(draft: _Draft) -> tuple[PlannedCall, ...]:
+async def _confirmed(calls: Sequence[PlannedCall], spoken: _Spoken) -> tuple[PlannedCall, ...]:
     """Mark the calls that the broker has. One it did not confirm stays unmarked, so the aggregator publishes it."""
-    confirmed = {name: await confirmation for name, confirmation in draft.confirmations.items()}
+    confirmed = {name: await confirmation for name, confirmation in spoken.confirmations.items()}
     return tuple(
-        call.model_copy(update={"dispatched": True}) if confirmed.get(call.call_id) else call for call in draft.calls
+        call.model_copy(update={"dispatched": True}) if confirmed.get(call.call_id) else call for call in calls
     )
 
 
-def _writable(arguments: Json) -> tuple[Json, Failure | None]:
-    """Return the arguments as they can be recorded: null, and why, when no record can hold them."""
-    try:
-        canonical_json(bounded_depth(arguments))
-    except (TypeError, ValueError) as error:
-        return None, Failure(code=FailureCode.INVALID_ARGUMENTS, message=f"the arguments cannot be recorded: {error}")
-    return arguments, None
-
-
-def _unknown_tool(name: str, known: Sequence[str]) -> Failure:
-    message = f"no tool named {name!r} for this request; there are: {', '.join(sorted(known)) or 'none'}"
-    return Failure(code=FailureCode.UNKNOWN_TOOL, message=message)
-
-
-def _failed(turn: Turn, draft: _Draft, code: FailureCode, message: str, *, retryable: bool = False) -> PlanFailed:
-    usage: Usage = draft.finished.usage
+def _failed(turn: Turn, spoken: _Spoken, code: FailureCode, message: str, *, retryable: bool = False) -> PlanFailed:
     failure = Failure(code=code, message=message, retryable=retryable)
-    return PlanFailed(correlation_id=turn.correlation_id, turn=turn.turn, error=failure, usage=usage)
+    return PlanFailed(correlation_id=turn.correlation_id, turn=turn.turn, error=failure, usage=spoken.finished.usage)

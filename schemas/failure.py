@@ -34,6 +34,7 @@ class FailureCode(StrEnum):
     DEPENDENCY_FAILED = "dependency_failed"
     MODEL_FAILED = "model_failed"
     MODEL_UNKNOWN = "model_unknown"
+    INVALID_PLAN = "invalid_plan"
     MAX_TURNS_REACHED = "max_turns_reached"
     INTERNAL_ERROR = "internal_error"
 

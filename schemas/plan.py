@@ -20,13 +20,15 @@ class PlannedCall(Model):
 
     `dispatched`: the planner has published it already. `error` is set when it can never run (unknown tool, arguments
     that do not fit): it counts as failed from the start and the model sees why. `arguments` is an object unless the
-    model wrote something else, which is then the error.
+    model wrote something else, which is then the error. `needs` are the ids of the calls whose results its arguments
+    refer to (`schemas.reference`): it is published when all of them have succeeded.
     """
 
     call_id: Id
     tool: str
     arguments: JsonValue
     effect: Effect = "pure"
+    needs: tuple[Id, ...] = ()
     dispatched: Bool = False
     error: Failure | None = None
 

@@ -57,6 +57,7 @@ class CallRow(Event):
 
     `call` and `turn` are None while only the outcome is known (the worker was faster than the plan); when the run ends
     so, the plan that made the call lost and the call is an orphan. `outcome_at` is the broker time of the outcome.
+    `skipped` is why it will never run: a call it needs did not succeed.
     `late`: it came after the run's `settled_at`, and counts only if the request, once read, lets the run go on.
     """
 
@@ -67,6 +68,7 @@ class CallRow(Event):
     call: PlannedCall | None = None
     outcome: Annotated[ToolCallSucceeded | ToolCallFailed | ToolCallTimedOut, Field(discriminator="type")] | None = None
     outcome_at: Timestamp | None = None
+    skipped: Failure | None = None
     late: Bool = False
 
 

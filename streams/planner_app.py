@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Awaitable
 
 from agents.clock import Clock, system_clock
-from agents.planner import ModelDirectory, Planner, Turn
+from agents.planner import ModelDirectory, Planner
 from agents.tools.registry import Registry
+from agents.turn import Turn
 from schemas.codec import Malformed
 from schemas.events import TURNS
 from schemas.record import Record

@@ -52,11 +52,15 @@ class CallStarted:
 
 @dataclass(frozen=True, slots=True)
 class CallSealed:
-    """Call number `index` is complete. `arguments` is the parsed JSON value; anything but an object is invalid."""
+    """Call number `index` is complete. `arguments` is the parsed JSON value; anything but an object is invalid.
+
+    `label` is what other calls of the turn refer to it by (`schemas.reference`), where the model gave it one.
+    """
 
     index: int
     tool: str
     arguments: Json
+    label: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

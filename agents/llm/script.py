@@ -40,8 +40,12 @@ class _Part(BaseModel):
 
 
 class ScriptedCall(_Part):
-    """A call the model makes. Strings in `arguments`, however deep, are templates."""
+    """A call the model makes. Strings in `arguments`, however deep, are templates.
 
+    Other calls of the turn may refer to its result by its `id`: `{$result: id, path: /json/pointer}`.
+    """
+
+    id: Annotated[str, Field(min_length=1, max_length=64)] | None = None
     tool: ToolName
     arguments: dict[str, Json] = {}
 

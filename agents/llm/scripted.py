@@ -32,19 +32,19 @@ class ScriptedModel:
         """
         turn, values = self._turn(conversation)
         try:
-            calls = [(call.tool, rendered(call.arguments, values)) for call in turn.calls]
+            calls = [(call.tool, rendered(call.arguments, values), call.id) for call in turn.calls]
             answer = None if turn.answer is None else str(Template.parse(turn.answer).render(values))
         except TemplateError as error:
             reason = f"turn {conversation.turn} of the script {self.script.file}: {error}"
             raise ModelCallFailed(name=NAME, reason=reason) from None
         await asyncio.sleep(turn.first_token_ms / 1000)
-        for index, (tool, arguments) in enumerate(calls):
+        for index, (tool, arguments, label) in enumerate(calls):
             yield CallStarted(index, tool)
             await asyncio.sleep(turn.per_call_ms / 1000)
-            yield CallSealed(index, tool, arguments)
+            yield CallSealed(index, tool, arguments, label)
         for piece in _pieces(answer or ""):
             yield TextDelta(piece)
-        written = [answer or "", *(json_text(arguments) for _, arguments in calls)]
+        written = [answer or "", *(json_text(arguments) for _, arguments, _ in calls)]
         read = [conversation.prompt, *(json_text(result) for result in values["results"])]
         yield Finished(Usage(input_tokens=_words(read), output_tokens=_words(written)), NAME)
 

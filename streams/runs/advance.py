@@ -11,6 +11,7 @@ from types import MappingProxyType
 from schemas.rows import FinishedRow
 from schemas.turn import TurnRecord, TurnRequested
 from streams.runs.commands import Command, DispatchCall, RequestTurn, Respond
+from streams.runs.dependencies import is_ready, skip_unreachable, with_results
 from streams.runs.response import UNFINISHED, bounded_results, response
 from streams.runs.run import OpenRun, Run, has_ended, result_of
 
@@ -20,6 +21,8 @@ MAX_HISTORY_BYTES = 1024 * 1024
 
 def advance(run: OpenRun) -> tuple[Run, tuple[Command, ...]]:
     """Return the run and the commands that its state calls for."""
+    if len(run.row.turns) == run.row.turn:
+        run = skip_unreachable(run)
     if run.row.request is None:
         return _settled(run), ()
     run = _as_if_request_came_first(run)
@@ -64,19 +67,18 @@ def _is_turn_over(run: OpenRun) -> bool:
 
 
 def _dispatch_waiting(run: OpenRun) -> tuple[OpenRun, tuple[Command, ...]]:
-    """Publish the calls that the planner has not: their plan is about to be committed in the same transaction."""
+    """Publish the calls that the planner has not, once they need nothing more.
+
+    Their plan is committed, or about to be in the same transaction.
+    """
     turn = run.row.turn
-    waiting = [
-        call
-        for call in run.planned_calls(turn)
-        if call.call is not None and not call.call.dispatched and not has_ended(call)
-    ]
-    if not waiting:
+    ready = [call for call in run.planned_calls(turn) if is_ready(call, run.calls)]
+    if not ready:
         return run, ()
     calls, commands = dict(run.calls), []
-    for row in waiting:
-        if row.call is not None:  # told to the type checker again: the list above has only such rows
-            published = row.call.model_copy(update={"dispatched": True})
+    for row in ready:
+        if row.call is not None:  # told to the type checker again: only planned calls are ready
+            published = with_results(row.call, run.calls).model_copy(update={"dispatched": True})
             calls[row.call_id] = row.model_copy(update={"call": published})
             commands.append(DispatchCall(row.correlation_id, turn, published))
     return replace(run, calls=MappingProxyType(calls)), tuple(commands)

@@ -80,7 +80,8 @@ def rows_of(runs: Mapping[str, Run]) -> dict[str, Row]:
 
 def has_ended(call: CallRow) -> bool:
     """Tell whether nothing more is expected of the call."""
-    return call.outcome is not None or (call.call is not None and call.call.error is not None)
+    refused = call.call is not None and call.call.error is not None
+    return call.outcome is not None or call.skipped is not None or refused
 
 
 def result_of(call: CallRow, unfinished: tuple[CallStatus, Failure]) -> CallResult:
@@ -107,6 +108,8 @@ def _ending_of(call: CallRow, unfinished: tuple[CallStatus, Failure]) -> tuple[C
         return "superseded", None
     if call.call.error is not None:
         return "failed", call.call.error
+    if call.skipped is not None:
+        return "skipped", call.skipped
     match call.outcome:
         case None:
             return unfinished

@@ -19,7 +19,7 @@ PAIRS = list(zip(BLOCKS[::2], BLOCKS[1::2], strict=True))
 
 def test_the_manual_has_pairs_of_script_and_outcome() -> None:
     """Each script is followed by what comes of it."""
-    assert [(script[0], outcome[0]) for script, outcome in PAIRS] == [("yaml", "text")] * 5
+    assert [(script[0], outcome[0]) for script, outcome in PAIRS] == [("yaml", "text")] * 6
 
 
 @pytest.mark.parametrize(("script", "outcome"), [(script[1], outcome[1]) for script, outcome in PAIRS])

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass
 
 from agents.llm.model import CallSealed, ChatModel, Conversation, TextDelta
 from agents.tools.registry import Registry, load_registry
 from agents.tools.tool import ToolError
+from schemas.base import Json
+from schemas.reference import replaced, value_at
 from schemas.run import CallResult
 from schemas.turn import TurnRecord
 from tests.support.call_context import CONTEXT
@@ -29,25 +30,33 @@ async def play(model: ChatModel, prompt: str, tools: Registry | None = None) -> 
         conversation = Conversation(prompt, len(history) + 1, tuple(history), tools.specs())
         events = [event async for event in model.stream(conversation)]
         sealed = [event for event in events if isinstance(event, CallSealed)]
-        calls = await asyncio.gather(*(_called(tools, call, conversation.turn) for call in sealed))
+        calls: list[CallResult] = []
+        for call in sealed:  # one after the other, so that a call may refer to those before it
+            calls.append(await _called(tools, call, conversation.turn, _labelled(sealed, calls)))
         if not calls:
             answer = "".join(event.text for event in events if isinstance(event, TextDelta))
             return PlayedRun(tuple(call for turn in history for call in turn.calls), answer)
         history.append(TurnRecord(turn=conversation.turn, calls=tuple(calls)))
 
 
-async def _called(tools: Registry, call: CallSealed, turn: int) -> CallResult:
+def _labelled(sealed: list[CallSealed], calls: list[CallResult]) -> dict[str, Json]:
+    """Return the results so far by the labels of their calls."""
+    return {call.label: ended.result for call, ended in zip(sealed, calls, strict=False) if call.label is not None}
+
+
+async def _called(tools: Registry, call: CallSealed, turn: int, labelled: dict[str, Json]) -> CallResult:
     """Run one call and say how it ended."""
     result, error = None, None
+    arguments = replaced(call.arguments, lambda reference: value_at(labelled[reference.call], reference))
     try:
-        result = await tools.find(call.tool).run(call.arguments, CONTEXT)
+        result = await tools.find(call.tool).run(arguments, CONTEXT)
     except ToolError as raised:
         error = raised.failure()
     return CallResult(
         call_id=f"call-{turn}-{call.index}",
         turn=turn,
         tool=call.tool,
-        arguments=call.arguments,
+        arguments=arguments,
         status="failed" if error else "succeeded",
         result=result,
         error=error,

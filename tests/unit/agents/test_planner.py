@@ -9,11 +9,13 @@ from typing import Any
 
 import pytest
 
+from agents.draft import MAX_NAME_CHARACTERS
 from agents.llm.model import ChatModel, Conversation, ModelCallFailed, ModelEvent, ModelUnknown
 from agents.llm.router import Router
-from agents.planner import MAX_NAME_CHARACTERS, MAX_PLAN_BYTES, Planner, Turn
+from agents.planner import MAX_PLAN_BYTES, Planner
 from agents.tools.registry import Registry
 from agents.tools.tool import Tool, tool
+from agents.turn import Turn
 from schemas.base import MAX_DEPTH
 from schemas.codec import encode
 from schemas.events import RUN_EVENTS
