@@ -40,6 +40,10 @@ class LeadersMissing(OrchestratorError):
     """After {seconds:.0f} s some topics still have partitions without a leader: {topics}. Look at the broker's log."""
 
 
+class SettingsMissing(OrchestratorError):
+    """After {seconds:.0f} s the broker does not show the settings it confirmed: {topics}. Look at the broker's log."""
+
+
 async def observe(client_options: Mapping[str, object], names: Iterable[str]) -> dict[str, ObservedTopic]:
     """Return how the broker has these topics, by name; those it does not have are left out.
 
@@ -71,6 +75,7 @@ async def apply_plan(
                 raise TopicsNotApplied(problems=str(error)) from error
         if plan.alters:
             await _alter(admin, plan.alters)
+            await _until_set(admin, plan.alters)
         wanted = {one.topic: one.spec.partitions for one in plan.creates} | {one.topic: one.want for one in plan.grows}
         await _until_led(admin, wanted)
 
@@ -165,6 +170,22 @@ async def _alter(admin: AIOKafkaAdminClient, steps: Sequence[AlterConfig]) -> No
     ]
     if problems:
         raise TopicsNotApplied(problems="; ".join(problems))
+
+
+async def _until_set(admin: AIOKafkaAdminClient, steps: Sequence[AlterConfig]) -> None:
+    """Wait until the broker shows the settings: it confirms a change before it has heard of it from the controller."""
+    waiting = {step.topic: {key: want for key, (_, want) in step.changes.items()} for step in steps}
+    try:
+        async with asyncio.timeout(LEADER_SECONDS):
+            while waiting:
+                observed = await _observe(admin, set(waiting))
+                for topic, wanted in list(waiting.items()):
+                    if topic not in observed or wanted.items() <= observed[topic].config.items():
+                        del waiting[topic]
+                if waiting:
+                    await asyncio.sleep(_POLL_SECONDS)
+    except TimeoutError as error:
+        raise SettingsMissing(seconds=LEADER_SECONDS, topics=", ".join(sorted(waiting))) from error
 
 
 async def _until_led(admin: AIOKafkaAdminClient, wanted: Mapping[str, int]) -> None:
