@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 import orjson
-from cachetools import LRUCache
+from cachetools import LRUCache, TTLCache
 
 from agents.clock import Clock, milliseconds_until
 from agents.tools.registry import Registry
@@ -22,6 +22,10 @@ MAX_RESULT_BYTES = 256 * 1024
 
 REMEMBERED_BYTES = 32 * 1024 * 1024
 """How much JSON of recent outcomes a worker remembers."""
+
+REMEMBERED_RUNS = 10_000
+REMEMBERED_SECONDS = 3600.0
+"""How many cancelled runs a worker remembers, and for how long: their queued calls are still to come."""
 
 OVERHEAD_BYTES = 1024
 """What an outcome costs in memory beside its JSON, roughly."""
@@ -48,7 +52,8 @@ class Executor:
         self._clock = clock
         self._limits = limits
         self._turns = asyncio.Semaphore(limits.parallel)
-        self._running: dict[str, asyncio.Task[Outcome]] = {}
+        self._running: dict[str, _Running] = {}
+        self._cancelled: TTLCache[str, bool] = TTLCache(REMEMBERED_RUNS, REMEMBERED_SECONDS)
         self._recent: LRUCache[str, tuple[Outcome, int]] = LRUCache(REMEMBERED_BYTES, getsizeof=lambda kept: kept[1])
 
     async def execute(self, call: ToolCallRequested) -> Outcome:
@@ -56,13 +61,27 @@ class Executor:
         remembered = self._recent.get(call.call_id)
         if remembered is not None:
             return remembered[0]
+        if call.correlation_id in self._cancelled:
+            return _cancelled(call, attempts=0)
         running = self._running.get(call.call_id)
         if running is None:
-            running = asyncio.create_task(self._run(call), name=f"call {call.call_id}")
-            self._running[call.call_id] = running
-            running.add_done_callback(lambda _: self._running.pop(call.call_id, None))
+            task = asyncio.create_task(self._run(call), name=f"call {call.call_id}")
+            running = self._running[call.call_id] = _Running(call.correlation_id, task)
+            task.add_done_callback(lambda _: self._running.pop(call.call_id, None))
         # Shielded, because a second delivery of the call may be waiting for the same run.
-        return await asyncio.shield(running)
+        try:
+            return await asyncio.shield(running.task)
+        except asyncio.CancelledError:
+            if not running.task.cancelled() or call.correlation_id not in self._cancelled:
+                raise
+            return _cancelled(call)
+
+    def cancel(self, correlation_id: str) -> None:
+        """Stop what is queued or running for a run, and run nothing more of it. Its calls end `cancelled`."""
+        self._cancelled[correlation_id] = True
+        for running in list(self._running.values()):
+            if running.correlation_id == correlation_id:
+                running.task.cancel()
 
     async def _run(self, call: ToolCallRequested) -> Outcome:
         tool = self._registry.get(call.tool)
@@ -107,6 +126,16 @@ class Executor:
 
     def _remember(self, outcome: Outcome, size: int) -> None:
         self._recent[outcome.call_id] = (outcome, size)
+
+
+@dataclass(frozen=True, slots=True)
+class _Running:
+    correlation_id: str
+    task: asyncio.Task[Outcome]
+
+
+def _cancelled(call: ToolCallRequested, *, attempts: int = 1) -> ToolCallFailed:
+    return _failed(call, FailureCode.CANCELLED, "its run was cancelled", attempts=attempts)
 
 
 def _context_of(call: ToolCallRequested) -> CallContext:

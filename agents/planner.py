@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Sequence
-from contextlib import aclosing
+from collections.abc import AsyncIterator, Awaitable, Sequence
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Protocol
+
+from cachetools import TTLCache
 
 from agents.clock import Clock, milliseconds_until
 from agents.draft import Draft, PlanInvalid
@@ -21,6 +23,10 @@ from schemas.tool_call import ToolCallRequested
 
 MAX_PLAN_BYTES = 1024 * 1024
 """Size of the largest plan, in bytes of JSON: it has to fit into a record together with what becomes of it."""
+
+REMEMBERED_RUNS = 10_000
+REMEMBERED_SECONDS = 3600.0
+"""How many cancelled runs a planner remembers, and for how long."""
 
 
 class Dispatch(Protocol):
@@ -48,6 +54,15 @@ class Planner:
         self._registry = registry
         self._dispatch = dispatch
         self._clock = clock
+        self._under_way: dict[str, list[asyncio.Timeout]] = {}
+        self._cancelled: TTLCache[str, bool] = TTLCache(REMEMBERED_RUNS, REMEMBERED_SECONDS)
+
+    def cancel(self, correlation_id: str) -> None:
+        """Stop planning for a run: its model is listened to no longer, and its next plan fails at once."""
+        self._cancelled[correlation_id] = True
+        for patience in self._under_way.get(correlation_id, ()):
+            if not patience.expired():
+                patience.reschedule(-1)  # as if its deadline had come
 
     async def plan(self, turn: Turn) -> PlanCreated | PlanFailed:
         """Ask the model and return the plan. Every failure is a `PlanFailed`; only cancellation escapes.
@@ -57,9 +72,13 @@ class Planner:
         """
         spoken = _Spoken()
         remaining = milliseconds_until(turn.deadline_at, self._clock())
-        deadline = asyncio.timeout(max(0.0, remaining / 1000))
+        if turn.correlation_id in self._cancelled:
+            return _failed(turn, spoken, FailureCode.CANCELLED, "the run was cancelled")
+        if remaining <= 0:
+            return _failed(turn, spoken, FailureCode.DEADLINE_EXCEEDED, "the deadline had come before it was planned")
+        deadline = asyncio.timeout(remaining / 1000)
         try:
-            async with deadline:
+            async with deadline, self._cancellable(turn, deadline):
                 draft = await self._listen(turn, spoken)
                 calls = await _confirmed(draft.complete(), spoken)
             return _plan_of(turn, spoken, calls)
@@ -70,12 +89,26 @@ class Planner:
         ) as error:  # a ToolError: the allowlist names a tool that is not here
             return _failed(turn, spoken, error.code, str(error), retryable=error.retryable)
         except TimeoutError as error:
+            if turn.correlation_id in self._cancelled:
+                return _failed(turn, spoken, FailureCode.CANCELLED, "the run was cancelled")
             if deadline.expired():
                 message = "the deadline came before the plan was complete"
                 return _failed(turn, spoken, FailureCode.DEADLINE_EXCEEDED, message)
             return _failed(turn, spoken, FailureCode.MODEL_FAILED, f"the model timed out: {error}", retryable=True)
         except Exception as error:  # noqa: BLE001 - whatever a model adapter raises must end in an event, not in a stuck run
             return _failed(turn, spoken, FailureCode.INTERNAL_ERROR, f"{type(error).__name__}: {error}"[:2000])
+
+    @asynccontextmanager
+    async def _cancellable(self, turn: Turn, patience: asyncio.Timeout) -> AsyncIterator[None]:
+        """Let `cancel` end what is done inside."""
+        same_run = self._under_way.setdefault(turn.correlation_id, [])
+        same_run.append(patience)
+        try:
+            yield
+        finally:
+            same_run.remove(patience)
+            if not same_run:
+                self._under_way.pop(turn.correlation_id, None)
 
     async def _listen(self, turn: Turn, spoken: _Spoken) -> Draft:
         model = self._models.find(turn.request.model)

@@ -10,6 +10,7 @@ import faust
 from structlog.stdlib import get_logger
 
 from streams.agent_host import AgentHost
+from streams.cancellations import Cancellations
 from streams.faust_app import new_faust_app
 from streams.kafka.clients import client_options, new_producer
 from streams.outbox import Outbox
@@ -42,17 +43,27 @@ class FaustRole(ABC):
     def add_agents(self, host: AgentHost) -> None:
         """Register the agents of the role."""
 
+    @abstractmethod
+    def cancel(self, correlation_id: str) -> None:
+        """Stop what is done for a run that was cancelled."""
+
     async def start(self) -> None:
         """Connect, join the group and begin to work."""
         self._failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._producer = new_producer(self._options)
-        await self._producer.start()
+        try:
+            await self._producer.start()
+        except BaseException:
+            await self._producer.stop()
+            raise
+        self._cancellations = Cancellations(self._options, self.routes.cancellations, self.cancel)
         app = new_faust_app(self._group, self._options, self.settings.drain_seconds)
         self._host = AgentHost(app, self.routes, Outbox(self._producer), self._failed, set())
         self.add_agents(self._host)
         app.on_partitions_assigned.connect(self._on_assigned)  # type: ignore[arg-type]  # a protocol of Faust's own
         app.finalize()
         self._app = app
+        await self._cancellations.start()
         await app.start()
 
     async def wait(self) -> None:
@@ -74,6 +85,7 @@ class FaustRole(ABC):
         if self._app is None:
             return
         try:
+            await self._cancellations.stop()
             await self._stop_app(self._app)
         finally:
             try:

@@ -84,7 +84,7 @@ async def require_topics(settings: Settings, role: topology.Role) -> None:
 
 def _needed(settings: Settings, role: topology.Role) -> Sequence[str]:
     routes = Routes(settings.topic_prefix)
-    names = dict.fromkeys((*role.reads, *role.writes))
+    names = dict.fromkeys((*role.reads, *role.hears, *role.writes))
     fixed = [routes.topic(name) for name in names if name != topology.TOOL_CALLS]
     tools = load_registry(settings.tools) if topology.TOOL_CALLS in names else {}
     return [*fixed, *(routes.tool_topic(tool) for tool in tools)]

@@ -40,6 +40,10 @@ class PlannerRole(FaustRole):
         topics = (self.routes.requests, self.routes.turns)
         host.add_agent("planner", topics, self._handle, self.settings.max_parallel_turns)
 
+    def cancel(self, correlation_id: str) -> None:
+        """Stop listening to the run's model."""
+        self._planner.cancel(correlation_id)
+
     def _dispatch(self, call: ToolCallRequested, traceparent: str | None) -> Awaitable[bool]:
         return self._outbox.start(self.routes.call(call, traceparent))
 

@@ -9,7 +9,7 @@ from schemas.codec import encode
 from schemas.control import DeadlineReached
 from schemas.plan import PlanCreated, PlanFailed
 from schemas.record import TRACEPARENT, Headers, Record
-from schemas.run import RunFinished
+from schemas.run import RunCancelled, RunFinished
 from schemas.tool_call import Outcome, ReplyTo, ToolCallRequested
 from schemas.topics import prefixed, tool_topic
 from schemas.turn import TurnRequested
@@ -52,6 +52,7 @@ class Routes:
         self.turns = self.topic(topology.TURNS)
         self.run_events = self.topic(topology.RUN_EVENTS)
         self.responses = self.topic(topology.RESPONSES)
+        self.cancellations = self.topic(topology.CANCELLATIONS)
         self.runs_changelog = self.topic(topology.RUNS_CHANGELOG)
         self.dead_letters = self.topic(topology.DEAD_LETTERS)
 
@@ -94,6 +95,10 @@ class Routes:
     def deadline(self, event: DeadlineReached, partition: int) -> Outgoing:
         """Address the fact that a run's time is up."""
         return _event(self.run_events, event.correlation_id, event, None, partition)
+
+    def cancellation(self, event: RunCancelled, traceparent: str | None) -> Outgoing:
+        """Address the news that a run was cancelled: to every process."""
+        return _event(self.cancellations, event.correlation_id, event, traceparent)
 
     def response(self, response: RunFinished, partition: int, traceparent: str | None) -> Outgoing:
         """Address a response, with the headers that make it a CloudEvent in binary mode."""

@@ -37,6 +37,10 @@ class ToolsRole(FaustRole):
             topic = self.routes.tool_topic(tool)
             host.add_agent(f"tool {tool}", [topic], self._handle, self.settings.max_parallel_per_tool)
 
+    def cancel(self, correlation_id: str) -> None:
+        """Stop the run's calls."""
+        self._executor.cancel(correlation_id)
+
     async def _handle(self, record: Record) -> None:
         call = TOOL_CALLS.decode(record.value)
         if isinstance(call, Malformed):

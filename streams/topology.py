@@ -10,6 +10,8 @@
         run-events <-------- outcomes ----------------+
            v  |
         AGGREGATOR ---> responses, runs-changelog, and calls that had to wait
+           |
+           +--> cancellations, which every planner and tools process hears
 
 `topics.yaml` says the same from the topics' side; a test holds the two together.
 """
@@ -23,18 +25,20 @@ TURNS = "turns"
 RUN_EVENTS = "run-events"
 RUNS_CHANGELOG = "runs-changelog"
 RESPONSES = "responses"
+CANCELLATIONS = "cancellations"
 DEAD_LETTERS = "dead-letters"
 TOOL_CALLS = "tool-calls-{tool}"
 
 
 @dataclass(frozen=True, slots=True)
 class Role:
-    """A kind of process: what it reads, what it writes, and the consumer group it reads in."""
+    """A kind of process: what it reads in its consumer group, what it writes, what every process of it hears."""
 
     name: str
     reads: tuple[str, ...]
     writes: tuple[str, ...]
     group: str
+    hears: tuple[str, ...] = ()
 
 
 PLANNER = Role(
@@ -42,17 +46,19 @@ PLANNER = Role(
     reads=(REQUESTS, TURNS),
     writes=(TOOL_CALLS, RUN_EVENTS, DEAD_LETTERS),
     group="orchestrator-planner",
+    hears=(CANCELLATIONS,),
 )
 TOOLS = Role(
     name="tools",
     reads=(TOOL_CALLS,),
     writes=(RUN_EVENTS, DEAD_LETTERS),
     group="orchestrator-tools-{toolset}",
+    hears=(CANCELLATIONS,),
 )
 AGGREGATOR = Role(
     name="aggregator",
     reads=(REQUESTS, RUN_EVENTS, RUNS_CHANGELOG),
-    writes=(RUNS_CHANGELOG, TURNS, TOOL_CALLS, RESPONSES, RUN_EVENTS, DEAD_LETTERS),
+    writes=(RUNS_CHANGELOG, TURNS, TOOL_CALLS, RESPONSES, CANCELLATIONS, RUN_EVENTS, DEAD_LETTERS),
     group="orchestrator-aggregator",
 )
 

@@ -9,8 +9,9 @@ from dataclasses import replace
 from types import MappingProxyType
 
 from schemas.rows import FinishedRow
+from schemas.run import RunCancelled
 from schemas.turn import TurnRecord, TurnRequested
-from streams.runs.commands import Command, DispatchCall, RequestTurn, Respond
+from streams.runs.commands import Command, DispatchCall, RequestTurn, Respond, StopCalls
 from streams.runs.dependencies import is_ready, skip_unreachable, with_results
 from streams.runs.response import UNFINISHED, bounded_results, response
 from streams.runs.run import OpenRun, Run, has_ended, result_of
@@ -122,4 +123,6 @@ def _history(run: OpenRun) -> tuple[TurnRecord, ...]:
 def _finish(run: OpenRun) -> tuple[FinishedRow, tuple[Command, ...]]:
     answer = response(run)
     row = FinishedRow(correlation_id=run.row.correlation_id, status=answer.status, finished_at=answer.finished_at)
+    if answer.status == "cancelled":
+        return row, (Respond(answer), StopCalls(RunCancelled(correlation_id=row.correlation_id)))
     return row, (Respond(answer),)

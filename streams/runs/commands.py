@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from schemas.plan import PlannedCall
-from schemas.run import RunFinished
+from schemas.run import RunCancelled, RunFinished
 from schemas.turn import TurnRequested
 
 
@@ -33,4 +33,11 @@ class Respond:
     response: RunFinished
 
 
-Command: TypeAlias = DispatchCall | RequestTurn | Respond
+@dataclass(frozen=True, slots=True)
+class StopCalls:
+    """Tell every process that the run was cancelled: what it still does for it is in vain."""
+
+    cancelled: RunCancelled
+
+
+Command: TypeAlias = DispatchCall | RequestTurn | Respond | StopCalls

@@ -18,7 +18,7 @@ from schemas.rows import FinishedRow
 from schemas.submission import Rejection, Unidentified, read_submission
 from schemas.tool_call import ToolCallFailed, ToolCallRequested, ToolCallSucceeded, ToolCallTimedOut
 from streams.routes import Outgoing, Routes
-from streams.runs.commands import Command, DispatchCall, RequestTurn, Respond
+from streams.runs.commands import Command, DispatchCall, RequestTurn, Respond, StopCalls
 from streams.runs.deadlines import Deadlines
 from streams.runs.expiry import Expiry
 from streams.runs.reduce import Fact, Transition, reduce
@@ -158,6 +158,8 @@ class Table:
                 return self._routes.turn(turn, self.partition, trace)
             case Respond(response):
                 return self._routes.response(response, self.partition, trace)
+            case StopCalls(cancelled):
+                return self._routes.cancellation(cancelled, trace)
             case _:
                 assert_never(command)
 

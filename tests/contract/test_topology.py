@@ -24,13 +24,13 @@ def test_the_writers_of_a_topic_are_those_of_the_topology(name: str) -> None:
 @pytest.mark.parametrize("name", IN_USE)
 def test_the_readers_of_a_topic_are_those_of_the_topology(name: str) -> None:
     """A topic that a role reads without being named there would be missing its access rights."""
-    readers = {role.name for role in topology.ROLES if name in role.reads}
+    readers = {role.name for role in topology.ROLES if name in (*role.reads, *role.hears)}
     assert {consumer for consumer in IN_USE[name].consumers if consumer in ROLES} == readers
 
 
 def test_the_topology_knows_no_topic_that_the_contract_does_not_state() -> None:
     """Nothing makes such a topic, so a role would wait for it in silence. Nor is a reserved one in use."""
-    named = {name for role in topology.ROLES for name in (*role.reads, *role.writes)}
+    named = {name for role in topology.ROLES for name in (*role.reads, *role.hears, *role.writes)}
     assert named == set(IN_USE)
     assert topology.TOOL_CALLS == TOOL_TEMPLATE
 

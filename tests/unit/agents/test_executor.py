@@ -322,3 +322,31 @@ async def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) ->
     for name in ("a", "b", "c", "c", "b", "a"):
         assert isinstance(await worker.execute(call(name)), ToolCallSucceeded)
     assert runs == ["a", "b", "c", "a"]
+
+
+async def test_the_calls_of_a_cancelled_run_stop_whether_they_run_or_wait_and_no_more_are_run() -> None:
+    """Those of other runs go on."""
+    counted = Counted()
+    worker = executor(counted, parallel=1)
+    running = asyncio.create_task(worker.execute(call("running")))
+    await counted.begun.get()
+    waiting = asyncio.create_task(worker.execute(call("waiting")))
+    other = asyncio.create_task(worker.execute(call("other").model_copy(update={"correlation_id": "other"})))
+    await asyncio.sleep(0)
+    worker.cancel(RUN)
+    outcomes = [await running, await waiting, await worker.execute(call("late"))]
+    assert [one.error.code for one in outcomes if isinstance(one, ToolCallFailed)] == [FailureCode.CANCELLED] * 3
+    counted.release.set()
+    assert isinstance(await other, ToolCallSucceeded)
+    assert counted.runs == 2
+
+
+async def test_a_call_cancelled_before_it_began_is_cancelled() -> None:
+    """The very moment between taking a call and running it."""
+    worker = executor(Counted())
+    taken = asyncio.create_task(worker.execute(call("a")))
+    await asyncio.sleep(0)
+    worker.cancel(RUN)
+    outcome = await taken
+    assert isinstance(outcome, ToolCallFailed)
+    assert outcome.error.code == FailureCode.CANCELLED

@@ -428,3 +428,23 @@ async def test_the_stream_of_a_model_is_closed_when_the_plan_fails() -> None:
 
     assert isinstance(await planner(Closing(), Failing()).plan(turn()), PlanFailed)
     assert closed.is_set()
+
+
+async def test_a_cancelled_run_is_planned_no_further() -> None:
+    """Its model is listened to no longer, and asked for no later turn; other runs go on."""
+    mine, other = StepModel(), StepModel()
+    planners = Planner(
+        Router({"mine": mine, "other": other}, "mine"), Registry([search]), Dispatched(confirmed=True), lambda: START
+    )
+    cancelled = asyncio.create_task(planners.plan(turn(RequestSubmitted(prompt="x", model="mine"))))
+    kept = asyncio.create_task(planners.plan(turn(RequestSubmitted(prompt="x", model="other"), correlation_id="kept")))
+    await asyncio.sleep(0)
+    planners.cancel(RUN)
+    plan = await cancelled
+    assert isinstance(plan, PlanFailed)
+    assert plan.error.code == FailureCode.CANCELLED
+    other.text("done").finish()
+    assert isinstance(await kept, PlanCreated)
+    later = await planners.plan(turn(RequestSubmitted(prompt="x", model="mine"), turn=2))
+    assert isinstance(later, PlanFailed)
+    assert len(mine.asked) == 1
