@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable
+
+from cachetools import TTLCache
+from structlog.stdlib import get_logger
 
 from agents.clock import Clock, system_clock
 from agents.planner import ModelDirectory, Planner
@@ -20,6 +24,13 @@ from streams.outbox import Outbox
 from streams.routes import Routes
 from streams.settings import Settings
 
+log = get_logger()
+
+RECENT_TURNS = 20_000
+RECENT_SECONDS = 600.0
+"""How many turns a planner remembers to have planned, and for how long. A repetition that comes later costs one plan,
+which the aggregator ignores."""
+
 
 class PlannerRole(FaustRole):
     """Reads requests and further turns, asks the model, writes calls and plans."""
@@ -32,6 +43,7 @@ class PlannerRole(FaustRole):
         self._models = models
         self._registry = registry
         self._clock = clock
+        self._recent: TTLCache[tuple[str, int, int], asyncio.Future[None]] = TTLCache(RECENT_TURNS, RECENT_SECONDS)
 
     def add_agents(self, host: AgentHost) -> None:
         """Register the one agent."""
@@ -52,8 +64,29 @@ class PlannerRole(FaustRole):
         if isinstance(turn, Malformed):
             await self._outbox.publish(self.routes.dead_letter(record, turn.reason))
         elif turn is not None:
+            await self._plan_once(turn)
+
+    async def _plan_once(self, turn: Turn) -> None:
+        """Plan a turn, unless that was done here lately: a repetition would only cost tokens.
+
+        A repetition waits until the plan of the first is confirmed. Acknowledged before that, it could be lost: after a
+        rebalance the "repetition" may be the same record read again, while the first is still being planned.
+        """
+        name = (turn.correlation_id, turn.turn, turn.reply_to.partition)
+        first = self._recent.get(name)
+        if first is not None:
+            await asyncio.wait({first})
+            if not first.cancelled():
+                log.info("a turn was asked for twice", correlation_id=turn.correlation_id, turn=turn.turn)
+                return
+        planned = self._recent[name] = asyncio.get_running_loop().create_future()
+        try:
             plan = await self._planner.plan(turn)
             await self._outbox.publish(self.routes.plan(plan, turn.reply_to, turn.traceparent))
+        except BaseException:
+            planned.cancel()
+            raise
+        planned.set_result(None)
 
     def _turn_of(self, record: Record) -> Turn | Malformed | None:
         """Read the turn to plan; None for a request that only the aggregator answers, with a rejection."""

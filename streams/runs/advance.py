@@ -13,8 +13,11 @@ from schemas.run import RunCancelled
 from schemas.turn import TurnRecord, TurnRequested
 from streams.runs.commands import Command, DispatchCall, RequestTurn, Respond, StopCalls
 from streams.runs.dependencies import is_ready, skip_unreachable, with_results
-from streams.runs.response import UNFINISHED, bounded_results, response
+from streams.runs.response import UNFINISHED, bounded_results, excerpt, response
 from streams.runs.run import OpenRun, Run, has_ended, result_of
+
+MAX_EXCERPT_BYTES = 32 * 1024
+"""How much JSON of one result a model is shown. The response has all of it."""
 
 MAX_HISTORY_BYTES = 1024 * 1024
 """How much JSON of earlier results goes to the next turn. What is beyond is replaced by a note for the model."""
@@ -109,7 +112,7 @@ def _next_turn(run: OpenRun) -> tuple[OpenRun, tuple[Command, ...]]:
 
 def _history(run: OpenRun) -> tuple[TurnRecord, ...]:
     by_turn = [
-        [result_of(call, UNFINISHED["deadline"]) for call in run.planned_calls(turn)]
+        [excerpt(result_of(call, UNFINISHED["deadline"]), MAX_EXCERPT_BYTES) for call in run.planned_calls(turn)]
         for turn in range(1, len(run.row.turns) + 1)
     ]
     flat = bounded_results([result for results in by_turn for result in results], MAX_HISTORY_BYTES)

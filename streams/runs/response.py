@@ -79,6 +79,15 @@ def bounded_results(results: Sequence[CallResult], limit: int) -> list[CallResul
     return bounded
 
 
+def excerpt(result: CallResult, limit: int) -> CallResult:
+    """Return the result with what is beyond `limit` bytes of its JSON cut off; what is left is text and says so."""
+    written = orjson.dumps(result.result)
+    if len(written) <= limit:
+        return result
+    kept = written[:limit].decode(errors="ignore")
+    return result.model_copy(update={"result": f"{kept} ... (cut: {len(written):,} bytes in all)"})
+
+
 def _size_of(result: CallResult) -> int:
     """Bytes of JSON."""
     return len(orjson.dumps(result.model_dump()))

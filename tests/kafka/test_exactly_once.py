@@ -18,7 +18,7 @@ from streams.routes import Outgoing
 from streams.runs.aggregator import Aggregator
 from streams.runs.table import Batch
 from streams.runs.writer import Writer
-from tests.support.pipeline import PARTITIONS, Pipeline, call, running, script
+from tests.support.pipeline import PARTITIONS, Pipeline, call, read, running, script
 
 SCRIPT = script(
     (
@@ -83,6 +83,9 @@ async def test_a_request_that_is_produced_twice_is_answered_once(kafka: str, top
         await pipeline.assert_answered_once("keyed", "named")
         assert set(counting.executions.values()) == {1}
         assert len(counting.executions) == 4
+        events = [read(record) for record in pipeline.tape.of(pipeline.routes.run_events)]
+        plans = Counter((one["correlation_id"], one["turn"]) for one in events if one["type"] == "plan.created")
+        assert set(plans.values()) == {1}, "a repetition that comes soon costs no model"
 
 
 async def test_processes_share_the_partitions_and_one_may_leave(kafka: str, topic_prefix: str) -> None:

@@ -52,10 +52,10 @@ def test_the_history_of_a_turn_holds_every_earlier_turn() -> None:
 
 def test_the_history_of_a_turn_is_bounded() -> None:
     """Results that would not fit into a record are replaced by a note that the model reads."""
-    names = [f"call-{number}" for number in range(6)]
+    names = [f"call-{number}" for number in range(60)]
     story = tell(submitted(), planned(*names), *(succeeded(name, "x" * 250_000) for name in names))
     (turn,) = story.turns
     assert len(encode(turn)) < MAX_HISTORY_BYTES + 100_000
     left_out = [result for result in turn.history[0].calls if result.result is None]
-    assert len(left_out) == 2
+    assert 0 < len(left_out) < 60
     assert {result.error.code for result in left_out if result.error} == {FailureCode.RESULT_TOO_LARGE}

@@ -10,9 +10,10 @@ from schemas.codec import encode
 from schemas.failure import MAX_MESSAGE_CHARACTERS, Failure, FailureCode
 from schemas.rows import Ending, RunRow
 from schemas.run import CallResult, CallStatus
+from streams.runs.advance import MAX_EXCERPT_BYTES
 from streams.runs.response import MAX_RESULTS_BYTES, UNFINISHED, bounded_results, response
 from streams.runs.run import OpenRun, result_of
-from tests.support.facts import RUN, START, failed, planned, results_only, submitted, succeeded, tell
+from tests.support.facts import RUN, START, answered, failed, planned, results_only, submitted, succeeded, tell
 
 
 def result(name: str, characters: int, status: CallStatus = "succeeded") -> CallResult:
@@ -94,3 +95,16 @@ def test_a_failure_message_is_cut_when_it_is_read() -> None:
     assert whole.message == "x" * MAX_MESSAGE_CHARACTERS
     assert len(cut.message) == MAX_MESSAGE_CHARACTERS
     assert cut.message.endswith("x…")
+
+
+def test_a_model_is_shown_the_beginning_of_a_large_result_and_the_response_has_all_of_it() -> None:
+    """A context is dear and bounded; what was cut is said, so that the model can ask for less."""
+    large = {"text": "é" * 40_000}
+    story = tell(submitted(), planned("a", "b"), succeeded("a", large), succeeded("b", "small"), answered("done"))
+    (turn,) = story.turns
+    shown, small = turn.history[0].calls
+    assert isinstance(shown.result, str)
+    assert len(shown.result.encode()) < MAX_EXCERPT_BYTES + 100
+    assert shown.result.endswith("... (cut: 80,011 bytes in all)")
+    assert small.result == "small"
+    assert story.response.results[0].result == large
