@@ -11,6 +11,7 @@ import orjson
 from cachetools import LRUCache, TTLCache
 
 from agents.clock import Clock, milliseconds_until
+from agents.tools.errors import InvalidArguments
 from agents.tools.registry import Registry
 from agents.tools.tool import CallContext, Tool, ToolError
 from schemas.base import Json
@@ -87,11 +88,6 @@ class Executor:
         tool = self._registry.get(call.tool)
         if tool is None:
             return _failed(call, FailureCode.UNKNOWN_TOOL, f"this worker has no tool named {call.tool!r}", attempts=0)
-        refusal = tool.check(call.arguments)
-        if refusal is not None:
-            return ToolCallFailed(
-                correlation_id=call.correlation_id, call_id=call.call_id, tool=call.tool, attempts=0, error=refusal
-            )
         async with self._turns:
             if milliseconds_until(call.deadline_at, self._clock()) <= 0:
                 return _too_late(call)
@@ -113,6 +109,8 @@ class Executor:
         except TimeoutError:
             code = FailureCode.TOOL_TIMED_OUT if own_ms <= left_ms else FailureCode.DEADLINE_EXCEEDED
             outcome = _timed_out(call, code, f"{call.tool} did not finish within {limit_ms:.0f} ms")
+        except InvalidArguments as error:  # before anything ran
+            outcome = _failed(call, error.code, str(error), attempts=0)
         except ToolError as error:
             outcome = ToolCallFailed(
                 correlation_id=call.correlation_id, call_id=call.call_id, tool=call.tool, error=error.failure()

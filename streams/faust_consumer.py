@@ -82,9 +82,10 @@ class InOrderConsumer(Consumer):
             return None
         self._waiting[message.topic] -= 1
         self._taken.set()
-        if message.tp not in self.assignment():
-            return None
-        offsets = self._offsets.setdefault(message.tp, InOrderOffsets())
+        # A generation is one assignment: a message of this one is of a partition that was owned when it began.
+        offsets = self._offsets.get(message.tp)
+        if offsets is None:
+            offsets = self._offsets[message.tp] = InOrderOffsets()
         return Ticket(offsets, message.offset) if offsets.begin(message.offset) else None
 
     def finish(self, ticket: Ticket) -> None:
