@@ -180,7 +180,7 @@ async def _until_set(admin: AIOKafkaAdminClient, steps: Sequence[AlterConfig]) -
             while waiting:
                 observed = await _observe(admin, set(waiting))
                 for topic, wanted in list(waiting.items()):
-                    if topic not in observed or wanted.items() <= observed[topic].config.items():
+                    if topic in observed and wanted.items() <= observed[topic].config.items():
                         del waiting[topic]
                 if waiting:
                     await asyncio.sleep(_POLL_SECONDS)

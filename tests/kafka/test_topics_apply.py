@@ -39,6 +39,9 @@ async def configure(servers: str, topic: str, **settings: str) -> None:
     configs = {key.replace("_", "."): value for key, value in settings.items()}
     await admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, topic, configs=configs)])
     await admin.close()
+    async with asyncio.timeout(20):
+        while (await observed(servers, topic)).overrides != configs:  # noqa: ASYNC110 - nobody tells of a change
+            await asyncio.sleep(0.05)
 
 
 async def create(servers: str, topic: str, partitions: int) -> None:

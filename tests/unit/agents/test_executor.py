@@ -152,7 +152,11 @@ async def test_a_tool_says_whether_to_try_again() -> None:
     assert (outcome.error.message, outcome.error.retryable) == ("busy.", True)
 
 
-@pytest.mark.parametrize("result", [float("nan"), object(), {1, 2, object()}, 2**70, "\ud800"], ids=str)
+@pytest.mark.parametrize(
+    "result",
+    [float("nan"), object(), {1, 2, object()}, 2**70, "\ud800"],
+    ids=["nan", "object", "set", "large", "surrogate"],
+)
 async def test_a_result_that_json_cannot_carry_fails_the_call(result: object) -> None:
     """It has run, and nobody could read what it returned."""
     outcome = await failed(lambda _: result)

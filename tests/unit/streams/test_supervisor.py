@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -185,4 +186,5 @@ async def test_the_log_of_a_role_is_kept_over_its_restarts(tmp_path: Path, birth
         _, first = await births.next()
         os.kill(first, signal.SIGKILL)
         await births.next()
-    assert (tmp_path / "logs" / "shaky.log").read_text().startswith("shaky is ready\nno configuration\n")
+    # What a role prints and what it logs come by different ways: only their order is sure, not where lines end.
+    assert re.match(r"shaky is ready\s*no configuration", (tmp_path / "logs" / "shaky.log").read_text())
