@@ -8,7 +8,7 @@ ARGS ?=
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup lock run demo test check bench clean
+.PHONY: help setup lock run demo test check chaos simulate mutations bench clean
 
 help: ## List the targets
 	@echo "Async Toolformer Orchestrator. Needs Python 3.11 or newer, nothing else."
@@ -44,6 +44,15 @@ check: $(STAMP) ## Lint, types, import rules, locks and YAML
 	step .ci/lock --check; \
 	step $(BIN)/yamllint --strict .; \
 	if [ -n "$$failed" ]; then echo "check: failed:$$failed"; exit 1; fi; echo "check: all well"
+
+chaos: $(STAMP) ## Kill processes and the broker for minutes and judge the log (ARGS="--seconds 600 --seed 7")
+	@exec $(BIN)/python -m tests.chaos.run --broker-kills $(ARGS)
+
+simulate: $(STAMP) ## Thousands of seeded runs in virtual time (SIMULATION_SEEDS=n, SIMULATION_SEED=x to replay one)
+	@exec $(BIN)/python -m tests.simulation.run $(ARGS)
+
+mutations: $(STAMP) ## Put known bugs into a copy of the code, one at a time, and see a test fail for each
+	@exec $(BIN)/python -m tests.mutations.run $(ARGS)
 
 bench: $(STAMP) ## Measure the whole pipeline on this machine
 	@exec $(BIN)/python -m benchmarks.pipeline $(ARGS)

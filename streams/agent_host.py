@@ -48,6 +48,7 @@ class AgentHost:
         async def agent(stream: StreamT[Any]) -> None:
             async for event in cast("Stream[Any]", stream).noack().events():
                 await slots.acquire()
+                await cast("InOrderConsumer", self.app.consumer).certain()
                 self._begin(event, handle, slots)
 
         self.app.agent(channel, name=name)(agent)

@@ -73,6 +73,10 @@ class InOrderConsumer(Consumer):
         self._waiting: Counter[str] = Counter()
         self._taken = asyncio.Event()
 
+    async def certain(self) -> None:
+        """Wait until this process is certain to own what it owns: until then nothing may be begun."""
+        await self._thread.membership.certain()
+
     def begin(self, message: Message) -> Ticket | None:
         """Note that a message is being handled.
 

@@ -15,7 +15,8 @@ from mode.threads import ServiceThread, WorkerThread
 from structlog.stdlib import get_logger
 
 from streams.commit_metadata import decode_finished
-from streams.kafka.clients import new_group_member
+from streams.kafka.clients import SESSION_TIMEOUT_MS, new_group_member
+from streams.membership import Membership
 
 log = get_logger()
 
@@ -64,6 +65,16 @@ class ReadCommittedThread(AIOKafkaConsumerThread):
     Worker = _DaemonThread
     shutdown_timeout = LEAVE_SECONDS
 
+    def __post_init__(self) -> None:
+        """Begin outside of the group."""
+        super().__post_init__()
+        self.membership = Membership(SESSION_TIMEOUT_MS / 1000)
+
+    async def on_start(self) -> None:
+        """Connect, and watch what the group answers to heartbeats."""
+        await super().on_start()
+        self.membership.watch(self._ensure_consumer()._coordinator)  # noqa: SLF001 - see Membership
+
     def _create_worker_consumer(self, transport: Transport) -> AIOKafkaConsumer:
         del transport
         self._assignor = RoundRobinPartitionAssignor
@@ -72,6 +83,7 @@ class ReadCommittedThread(AIOKafkaConsumerThread):
 
     async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
         """Read what earlier owners have finished out of order, then announce the assignment."""
+        self.membership.confirm()
         owner = cast("_Owner", self.consumer)
         owner.inherited = await self._finished_before(assigned)
         await super().on_partitions_assigned(assigned, generation_id)

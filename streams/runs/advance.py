@@ -12,7 +12,7 @@ from schemas.rows import FinishedRow
 from schemas.run import RunCancelled
 from schemas.turn import TurnRecord, TurnRequested
 from streams.runs.commands import Command, DispatchCall, RequestTurn, Respond, StopCalls
-from streams.runs.dependencies import is_ready, skip_unreachable, with_results
+from streams.runs.dependencies import as_if_published, is_ready, skip_unreachable, with_results
 from streams.runs.response import UNFINISHED, bounded_results, excerpt, response
 from streams.runs.run import OpenRun, Run, has_ended, result_of
 
@@ -31,12 +31,13 @@ def advance(run: OpenRun) -> tuple[Run, tuple[Command, ...]]:
         return _settled(run), ()
     run = _as_if_request_came_first(run)
     if run.row.ending is not None:
-        return _finish(run)
+        return _finish(as_if_published(run))
     if len(run.row.turns) < run.row.turn:
         return run, ()  # the planner has this turn
     run, dispatches = _dispatch_waiting(run)
     if not _is_turn_over(run):
         return run, dispatches
+    run = as_if_published(run)
     if _is_last_turn(run):
         return _finish(run)
     return _next_turn(run)

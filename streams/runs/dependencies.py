@@ -39,6 +39,27 @@ def with_results(planned: PlannedCall, calls: Mapping[str, CallRow]) -> PlannedC
     return planned.model_copy(update={"arguments": replaced(planned.arguments, result_of)})
 
 
+def as_if_published(run: OpenRun) -> OpenRun:
+    """Put results into the calls of the current turn that had them to be published with, for telling of the turn.
+
+    Who read the request in time has published them; who reads it last, when all is over, must say the same.
+    """
+    calls = {
+        call.call_id: call.model_copy(update={"call": with_results(call.call, run.calls)})
+        for call in (run.planned_calls(run.row.turn) if len(run.row.turns) == run.row.turn else ())
+        if call.call is not None and _is_publishable(call, call.call, run.calls)
+    }
+    return replace(run, calls=MappingProxyType({**run.calls, **calls})) if calls else run
+
+
+def _is_publishable(call: CallRow, planned: PlannedCall, calls: Mapping[str, CallRow]) -> bool:
+    """Tell whether a call waits, or waited, with all it needs. One that was published has its results already."""
+    if not planned.needs or planned.dispatched or planned.error is not None or call.skipped is not None:
+        return False
+    needed = (_succeeded(calls.get(name)) for name in planned.needs)
+    return all(outcome is not None for outcome in needed) and _why_not_with(planned, calls) is None
+
+
 def skip_unreachable(run: OpenRun) -> OpenRun:
     """Mark the calls of the current turn that can never run, those that need them included."""
     pending = [call.call_id for call in run.planned_calls(run.row.turn) if call.call is not None and call.call.needs]

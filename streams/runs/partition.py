@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.errors import IllegalStateError, KafkaError, ProducerFenced
+from aiokafka.errors import IllegalOperation, IllegalStateError, KafkaError, ProducerFenced
 from structlog.stdlib import get_logger
 
 from agents.clock import Clock, milliseconds_until
@@ -123,8 +123,8 @@ class Partition:
             try:
                 writer = await self._open()
                 await self._serve(writer)
-            except ProducerFenced:
-                # Someone owns this partition now, and we are about to hear of it. Opening again at once would fence
+            except (ProducerFenced, IllegalOperation):
+                # (The second is what a transaction meets that was under way when the producer learned of it.) Someone owns this partition now, and we are about to hear of it. Opening again at once would fence
                 # the rightful owner; should it still be ours after a whole session, it is.
                 log.warning("fenced by another owner", partition=self.number)
                 await self._wait(SESSION_TIMEOUT_MS / 1000)
@@ -147,7 +147,9 @@ class Partition:
         shared = self._shared
         writer = await Writer.fence(shared.options, self.number, shared.routes, shared.group)
         try:
-            runs = await load_runs(shared.options, shared.routes.runs_changelog, self.number)
+            changelog = TopicPartition(shared.routes.runs_changelog, self.number)
+            runs = await load_runs(shared.options, changelog.topic, self.number)
+            await writer.catch_up((await shared.consumer.end_offsets([changelog]))[changelog])
             for source in self._inputs:
                 committed = await shared.consumer.committed(source)
                 if committed is None:

@@ -24,7 +24,7 @@ from schemas.tool_call import Outcome, ToolCallFailed, ToolCallSucceeded, ToolCa
 from streams.runs.advance import advance
 from streams.runs.commands import Command, Respond
 from streams.runs.response import rejection_response
-from streams.runs.run import OpenRun, Run
+from streams.runs.run import OpenRun, Run, has_ended
 
 MAX_ASIDE_BYTES = 8 * 1024
 """How much of the text is kept that a model writes beside its calls: the rows of up to 100 turns share one record."""
@@ -145,7 +145,7 @@ def _plan_failed(run: OpenRun, event: PlanFailed) -> OpenRun:
 
 def _outcome(run: OpenRun, event: Outcome, at: datetime) -> OpenRun:
     known = run.calls.get(event.call_id)
-    if known is not None and known.outcome is not None:
+    if known is not None and has_ended(known):
         return run
     if known is None and len(run.calls) >= MAX_CALLS + MAX_ORPHANS:
         return run

@@ -62,6 +62,18 @@ class Writer:
         await asyncio.gather(*confirmations)
         await self._producer.commit_transaction()
 
+    async def catch_up(self, loaded: int) -> None:
+        """Commit how far the changelog was loaded: what the group had committed before can be read from now on.
+
+        A coordinator that has just come back answers, for some 100 ms, that the group has committed nothing: it reads
+        behind a high watermark that is old until something is written. The inputs would be folded from their beginning.
+        """
+        async with asyncio.timeout(WRITE_SECONDS):
+            await self._producer.begin_transaction()
+            offsets = {TopicPartition(self._routes.runs_changelog, self._partition): loaded}
+            await self._producer.send_offsets_to_transaction(offsets, self._group)
+            await self._producer.commit_transaction()
+
     async def close(self) -> None:
         """Stop the producer. An open transaction is aborted by whoever fences this writer."""
         try:
