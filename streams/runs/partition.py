@@ -124,8 +124,9 @@ class Partition:
                 writer = await self._open()
                 await self._serve(writer)
             except (ProducerFenced, IllegalOperation):
-                # (The second is what a transaction meets that was under way when the producer learned of it.) Someone owns this partition now, and we are about to hear of it. Opening again at once would fence
-                # the rightful owner; should it still be ours after a whole session, it is.
+                # Someone owns this partition now, and we are about to hear of it. Opening again at once would fence
+                # the rightful owner; should it still be ours after a whole session, it is. A transaction that was
+                # under way when the producer learned of it meets the second error.
                 log.warning("fenced by another owner", partition=self.number)
                 await self._wait(SESSION_TIMEOUT_MS / 1000)
             except (KafkaError, NotPublished, OSError, TimeoutError, IllegalStateError, OrchestratorError) as error:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import secrets
 import sys
 import tempfile
@@ -106,17 +107,19 @@ async def unleash(broker: EmbeddedBroker, plan: Plan, folder: Path) -> Chaos:
 
 async def _settles(pipeline: Pipeline, fleet: Fleet) -> bool:
     """Wait until all are up again and every record is acknowledged by all who read it."""
+    deadline = asyncio.timeout(SETTLE_SECONDS)
     try:
-        async with asyncio.timeout(SETTLE_SECONDS):
+        async with deadline:
             await fleet.all_ready()
             while True:
-                try:
+                # The broker may have come back only now: it is asked again.
+                with contextlib.suppress(KafkaError):
                     if await pipeline._is_settled(topology.ROLES):
                         return True
-                except KafkaError:
-                    pass  # asked again
                 await asyncio.sleep(SETTLE_POLL_SECONDS)
     except TimeoutError:
+        if not deadline.expired():
+            raise
         return False
 
 
