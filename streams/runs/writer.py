@@ -65,8 +65,8 @@ class Writer:
     async def catch_up(self, loaded: int) -> None:
         """Commit how far the changelog was loaded: what the group had committed before can be read from now on.
 
-        A coordinator that has just come back answers, for some 100 ms, that the group has committed nothing: it reads
-        behind a high watermark that is old until something is written. The inputs would be folded from their beginning.
+        A coordinator that has just come back was seen to answer, for some 100 ms, that the group has committed nothing;
+        the inputs would then be folded from their beginning. docs/decisions/0005 has the evidence, and what is a guess.
         """
         async with asyncio.timeout(WRITE_SECONDS):
             await self._producer.begin_transaction()
