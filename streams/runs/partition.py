@@ -1,11 +1,12 @@
 """The owner of one partition of the runs table: opens it, folds what is read, commits, and opens it anew on error.
 
-To open is four steps whose order is the protocol (another order loses or doubles):
+To open is five steps whose order is the protocol (another order loses or doubles):
 
-1. fence    become the only writer, so that the changelog ends where it ends
-2. load     read the changelog, committed records only
-3. committed  ask the group how far the inputs were folded: the offset belongs to exactly this state
-4. seek     read the inputs from there
+1. fence      become the only writer, so that the changelog ends where it ends
+2. load       read the changelog, committed records only
+3. catch up   commit once, so that a coordinator that has just come back knows what was committed (docs/decisions/0005)
+4. committed  ask the group how far the inputs were folded: the offset belongs to exactly this state
+5. seek       read the inputs from there
 """
 
 from __future__ import annotations

@@ -23,7 +23,7 @@ SIZES = {"planner": 2, "tools": 2, "aggregator": 2}
 
 async def test_nothing_is_lost_doubled_or_done_again_while_everything_is_killed(tmp_path: Path) -> None:
     """A minute of it, the broker's own death included; the checker judges all that was written."""
-    plan = Plan(seconds=25, seed=SEED, pause=2.0, sizes=SIZES, broker_kills=True, broker_pause=15)
+    plan = Plan(seconds=40, seed=SEED, pause=2.0, sizes=SIZES, broker_kills=True, broker_pause=15)
     async with EmbeddedBroker(tmp_path / "broker") as broker:
         chaos = await unleash(broker, plan, tmp_path)
     story = "\n".join((*chaos.story, *chaos.deaths, *chaos.lines()))
@@ -31,5 +31,5 @@ async def test_nothing_is_lost_doubled_or_done_again_while_everything_is_killed(
     assert chaos.settled, story
     assert chaos.report.violations == [], story
     assert chaos.kills["broker SIGKILL"]
-    assert sum(chaos.kills.values()) > 3
+    assert sum(chaos.kills.values()) > 5
     assert chaos.report.requests > 300

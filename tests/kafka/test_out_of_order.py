@@ -14,6 +14,7 @@ import streams.faust_consumer
 from streams import topology
 from streams.faust_consumer import ENOUGH_WAITING, InOrderConsumer
 from streams.faust_thread import MAX_POLL_RECORDS
+from streams.membership import Membership
 from streams.offsets import InOrderOffsets
 from streams.tools_app import ToolsRole
 from tests.support.pipeline import Pipeline, script
@@ -96,3 +97,26 @@ async def test_work_runs_ahead_of_a_slow_call_so_far_and_no_further(
         await switchboard.release("slow")
         await pipeline.tape.until(lambda: len(pipeline.outcomes()) == many + 1)
         assert set(switchboard.began.values()) == {1}
+
+
+async def test_nothing_is_begun_while_the_group_may_have_replaced_us(
+    kafka: str, topic_prefix: str, switchboard: Switchboard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process that stood still may find its queued calls done by another: it waits for the group's answer first."""
+    certain = asyncio.Event()
+    asked: asyncio.Queue[None] = asyncio.Queue()
+
+    async def until_certain(_: Membership) -> None:
+        asked.put_nowait(None)
+        await certain.wait()
+
+    monkeypatch.setattr(Membership, "certain", until_certain)
+    async with Pipeline(kafka, topic_prefix, SCRIPT, [remote]) as pipeline:
+        await pipeline.start(pipeline.new_tools())
+        await send_calls(pipeline, "queued")
+        async with asyncio.timeout(10):
+            await asked.get()
+        assert not switchboard.began
+        certain.set()
+        await pipeline.tape.until(pipeline.outcomes)
+        assert switchboard.began == {"queued": 1}
